@@ -78,7 +78,7 @@ def admin_dsn() -> Iterator[str]:
     base = make_data_base()
     folder = DataFolder(base / "data")
     folder.prepare()
-    server = EmbeddedPostgres(folder, options={"fsync": "off", "max_connections": "120"})
+    server = EmbeddedPostgres(folder, options={"max_connections": "120"})
     server.start()
     try:
         yield server.admin_dsn("postgres")

@@ -56,7 +56,7 @@ STATEMENTS = [
         revoked timestamptz)""",
     "create index credentials_user on credentials (user_seq, door)",
     "create index credentials_parent on credentials (parent) where parent is not null",
-    "create index credentials_public_id on credentials (public_id) where public_id <> ''",
+    "create unique index credentials_public_id on credentials (public_id, door) where public_id <> ''",
     """create table invitations (
         id bigint primary key default nextval('commensal_seq'),
         email text not null,
@@ -68,7 +68,8 @@ STATEMENTS = [
         made timestamptz not null default now(),
         expires timestamptz not null,
         used timestamptz)""",
-    "create index invitations_email on invitations (email_folded)",
+    """create unique index invitations_open on invitations (email_folded, made_by)
+        nulls not distinct where used is null""",
     """create table sign_in_failures (
         account_folded text not null,
         address text not null,
@@ -81,8 +82,11 @@ STATEMENTS = [
         subject text not null,
         body text not null,
         made timestamptz not null default now(),
+        attempts integer not null default 0,
+        due timestamptz default now(),
         sent timestamptz,
         error text)""",
+    "create index outbox_due on outbox (due) where due is not null",
     """create table signing_keys (
         kid text primary key,
         purpose text not null,
@@ -125,6 +129,7 @@ STATEMENTS = [
         created timestamptz not null default now(),
         updated timestamptz not null default now())""",
     "create index projects_program on projects (program)",
+    "create index projects_title on projects (lower(title))",
     "create index projects_public on projects (public_level) where public_level > 0",
     """create table grants (
         id bigint primary key default nextval('commensal_seq'),
@@ -145,7 +150,9 @@ STATEMENTS = [
         version integer primary key,
         hash text not null,
         source text not null,
+        shipped boolean not null default false,
         body json not null,
+        roles json,
         applied_by text not null,
         applied timestamptz not null default now())""",
     # --- records -------------------------------------------------------------------------------
@@ -345,6 +352,7 @@ STATEMENTS = [
         event bigint not null,
         at timestamptz not null,
         primary key (patient, event))""",
+    "create index audit_subjects_event on audit_subjects (event)",
     """create table audit_seals (
         n bigint primary key,
         at timestamptz not null default now(),
