@@ -1,0 +1,235 @@
+"""Exports from PostgreSQL: text that is made by the database and streamed by COPY, in flat memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from commensal.core.exported import Exported, ExportedLink, ExportShape
+from commensal.core.permissions import Scope
+from commensal.storage.ports import Unit
+from commensal.storage.postgres.database import PgUnit, pg
+from commensal.storage.postgres.scope import scope_sql
+
+__all__ = ["PgExports"]
+
+#: The longest that one export may take; a slow client holds it up.
+_LONGEST = "3600s"
+#: Chunks that wait for a slow client; each is what one read of the connection gave.
+_WAITING = 4
+
+#: How the name and uuid of a link's target are found, by the kind of target.
+_TARGETS = {
+    "record": ("records", "submitter_id"),
+    "project": ("projects", "code"),
+    "program": ("programs", "code"),
+}
+
+_TIME = "to_char({} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
+_COLUMNS = {
+    "state": "r.state",
+    "created_datetime": _TIME.format("r.created"),
+    "updated_datetime": _TIME.format("r.updated"),
+    "metadata": "r.extra::text",
+}
+
+_BY_IDS = f"""
+select r.uuid::text as id, r.type, r.submitter_id, r.state, r.created, r.updated, r.props, r.extra,
+  (select json_agg(json_build_array(l.name, coalesce(t.uuid, p.uuid, g.uuid), coalesce(t.submitter_id, p.code, g.code))
+     order by l.name collate "C", coalesce(t.uuid, p.uuid, g.uuid))
+   from links l left join records t on t.seq = l.dst
+   left join projects p on p.seq = l.dst and l.dst_type = 'project'
+   left join programs g on g.seq = l.dst and l.dst_type = 'program'
+   where l.src = r.seq and l.name not like 'commensal.%')::text as links
+  from records r where r.uuid = any($2::uuid[]) and r.project = $1 and r.type not like 'commensal.%' order by r.uuid
+"""  # noqa: S608 - fixed text
+
+_CHILDREN = """
+with recursive below (seq) as (
+  select seq from records where uuid = any($2::uuid[]) and project = $1
+  union
+  select l.src from below b join links l on l.dst = b.seq and l.project = $1 and l.name not like 'commensal.%')
+select r.uuid::text as id from below b join records r on r.seq = b.seq limit $3
+"""
+
+_links = msgspec.json.Decoder(list[ExportedLink])
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _properties(shape: ExportShape) -> str:
+    sql = "r.props"
+    if shape.hidden:
+        sql = f"({sql} - array[{', '.join(map(_quoted, shape.hidden))}])"
+    if shape.columns:
+        pairs = ", ".join(f"{_quoted(name)}, {_COLUMNS[name]}" for name in shape.columns)
+        sql = f"({sql} || jsonb_strip_nulls(jsonb_build_object({pairs})))"
+    return sql
+
+
+def _from(project: int, shape: ExportShape, lateral: str) -> str:
+    return (
+        f" from records r{lateral} where r.project = {int(project)} and r.type = {_quoted(shape.type)} order by r.uuid"
+    )
+
+
+def _each_link(shape: ExportShape, select: Mapping[str, str]) -> str:
+    """Return one lateral subquery for each link, called ``l0``, ``l1``, …; ``select`` gives its columns by link."""
+    parts: list[str] = []
+    for n, (name, kind) in enumerate(shape.links):
+        table, _ = _TARGETS[kind]
+        parts.append(
+            f" left join lateral (select {select[name]} from links l join {table} t on t.seq = l.dst"
+            f" where l.src = r.seq and l.name = {_quoted(name)}) l{n} on true"
+        )
+    return "".join(parts)
+
+
+def _rows_sql(project: int, shape: ExportShape) -> str:
+    select = {
+        name: f"string_agg(t.uuid::text, ',' order by t.uuid) as ids,"
+        f" string_agg(t.{_TARGETS[kind][1]}, ',' order by t.uuid) as names"
+        for name, kind in shape.links
+    }
+    texts = "".join(
+        f""" || coalesce(',":i{n}":"' || l{n}.ids || '",":n{n}":' || to_json(l{n}.names), '')"""
+        for n in range(len(shape.links))
+    )
+    head = """'{"id":"' || r.uuid || '","submitter_id":' || to_json(r.submitter_id)"""
+    line = f"{head}{texts} || {_rest(shape)}"
+    return f"select {line}{_from(project, shape, _each_link(shape, select))}"  # noqa: S608 - names are checked
+
+
+def _rest(shape: ExportShape) -> str:
+    """Return the properties as what follows in an object that has begun: ``, "a": 1}`` or ``}``."""
+    return f"coalesce(',' || nullif(substr({_properties(shape)}::text, 2), '}}'), '}}')"
+
+
+def _objects_sql(
+    project: int, project_id: str, shape: ExportShape, *, with_id: bool, keys: Mapping[str, str]
+) -> str:
+    select: dict[str, str] = {}
+    for name, kind in shape.links:
+        key = keys[name]
+        value = f"to_json(t.{_TARGETS[kind][1]})::text"
+        node = "'{\"node_id\":\"' || t.uuid || '\",' || " if with_id else "'{' || "
+        if key == "id":
+            one = "'{\"node_id\":\"' || t.uuid || '\"}'"
+        else:
+            one = f"{node} '\"{key}\":' || {value} || '}}'"
+        select[name] = f"string_agg({one}, ',' order by t.uuid) as targets"
+    head = msgspec.json.encode({"type": shape.type, "project_id": project_id})[:-1].decode().replace("'", "''")
+    identity = """ || ',"id":"' || r.uuid || '"'""" if with_id else ""
+    links = "".join(
+        f""" || coalesce(',"{name}":[' || l{n}.targets || ']', '')""" for n, (name, _) in enumerate(shape.links)
+    )
+    line = f"""'{head},"submitter_id":' || to_json(r.submitter_id){identity}{links} || {_rest(shape)}"""
+    return f"select {line}{_from(project, shape, _each_link(shape, select))}"  # noqa: S608 - names are checked
+
+
+async def _copy(unit: PgUnit, sql: str, queue: asyncio.Queue[bytes | None]) -> None:
+    """Put the lines that a statement gives into a queue, whole lines at a time, and None at the end."""
+    rest = b""
+
+    async def take(data: bytes) -> None:
+        nonlocal rest
+        end = data.rfind(b"\n") + 1
+        if not end:
+            rest += data
+            return
+        chunk, rest = rest + data[:end], data[end:]
+        await queue.put(chunk)
+
+    unit.sent(sql)
+    try:
+        await unit.raw.copy_from_query(sql, output=take, format="text")  # pyright: ignore[reportUnknownMemberType]
+        if rest:
+            await queue.put(rest)
+    finally:
+        await queue.put(None)
+
+
+async def _chunks(queue: asyncio.Queue[bytes | None], task: asyncio.Task[None]) -> AsyncGenerator[bytes, None]:
+    while (chunk := await queue.get()) is not None:
+        # COPY doubles every backslash; JSON text holds no other character that it escapes.
+        yield chunk.replace(b"\\\\", b"\\") if b"\\" in chunk else chunk
+    await task
+
+
+@asynccontextmanager
+async def _streamed(unit: PgUnit, sql: str) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    await unit.run(f"set local statement_timeout = '{_LONGEST}'")
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
+    task = asyncio.create_task(_copy(unit, sql, queue))
+    chunks = _chunks(queue, task)
+    try:
+        yield chunks
+    finally:
+        await chunks.aclose()
+        if not task.done():
+            task.cancel()
+            while not task.done():
+                with contextlib.suppress(asyncio.QueueEmpty):
+                    queue.get_nowait()
+                await asyncio.wait([task], timeout=0.05)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class PgExports:
+    """Implements ``ports.exports.ExportStore``."""
+
+    @asynccontextmanager
+    async def rows(self, unit: Unit, project: int, shape: ExportShape) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """See the port."""
+        async with _streamed(pg(unit), _rows_sql(project, shape)) as chunks:
+            yield chunks
+
+    @asynccontextmanager
+    async def objects(
+        self, unit: Unit, project: int, project_id: str, shape: ExportShape, *, with_id: bool, keys: Mapping[str, str]
+    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """See the port."""
+        sql = _objects_sql(project, project_id, shape, with_id=with_id, keys=keys)
+        async with _streamed(pg(unit), sql) as chunks:
+            yield chunks
+
+    async def by_ids(self, unit: Unit, project: int, ids: Sequence[str]) -> list[Exported]:
+        """See the port."""
+        return [
+            Exported(
+                row["id"],
+                row["type"],
+                row["submitter_id"],
+                row["state"],
+                row["created"],
+                row["updated"],
+                row["props"],
+                row["extra"],
+                _links.decode(row["links"] or "[]"),
+            )
+            for row in await pg(unit).rows(_BY_IDS, project, ids)
+        ]
+
+    async def with_children(self, unit: Unit, project: int, ids: Sequence[str], limit: int) -> list[str]:
+        """See the port."""
+        return [row["id"] for row in await pg(unit).rows(_CHILDREN, project, ids, limit)]
+
+    async def counts(self, unit: Unit, scope: Scope, types: Sequence[str]) -> list[tuple[str, str, int]]:
+        """See the port."""
+        where, values = scope_sql(scope, 2)
+        rows = await pg(unit).rows(
+            "select g.code || '-' || p.code as project_id, w.type, coalesce(c.n, 0) as n"  # noqa: S608 - fixed text
+            " from projects p join programs g on g.seq = p.program cross join unnest($1::text[]) as w (type)"
+            f" left join counters c on c.project = p.seq and c.type = w.type where {where} and p.kind <> 'collection'"
+            " order by 1, 2",
+            types,
+            *values,
+        )
+        return [(row["project_id"], row["type"], row["n"]) for row in rows]

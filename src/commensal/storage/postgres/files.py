@@ -1,0 +1,189 @@
+"""Files and blobs in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from commensal.core.files import STORED, File
+from commensal.storage.ports import Unit
+from commensal.storage.ports.blobs import Stored
+from commensal.storage.postgres.database import pg
+
+__all__ = ["FILE_COUNTER", "PURGE_LOCK", "PgFileStore"]
+
+#: The row of ``counters`` that orders the changes of a project's files; it counts no records.
+FILE_COUNTER = "commensal.file"
+#: Advisory lock: exclusive while bytes are purged, shared while a backup copies them.
+PURGE_LOCK = 0x636F6D70757267
+
+_COLUMNS = (
+    "f.seq, f.uuid, f.project, f.path, f.name, f.size, f.md5, f.sha256, f.media_type, f.state, f.blob, f.record, "
+    "f.extra, f.made_by, f.change, f.created, f.updated"
+)
+
+_PUT = f"""
+with counted as (
+    insert into counters (project, type, n, change) values ($2, '{FILE_COUNTER}', 0, 1)
+    on conflict (project, type) do update set change = counters.change + 1
+    returning change)
+insert into files as f (uuid, project, path, name, size, md5, sha256, media_type, state, blob, record, extra,
+                        made_by, change, created, updated)
+select $1, $2, $3, $4, $5, $6, $7, $8, '{STORED}', $9, $10, $11, $12, counted.change, $13, $13 from counted
+on conflict (project, path) do update set
+    name = excluded.name, size = excluded.size, md5 = excluded.md5, sha256 = excluded.sha256,
+    media_type = excluded.media_type, state = excluded.state, blob = excluded.blob,
+    record = coalesce(excluded.record, f.record), extra = coalesce(excluded.extra, f.extra),
+    change = excluded.change, updated = excluded.updated
+returning {_COLUMNS}
+"""  # noqa: S608 - only constants of this module are put in
+
+
+def _file(row: asyncpg.Record) -> File:
+    md5, sha256 = row["md5"], row["sha256"]
+    return File(
+        seq=row["seq"],
+        uuid=row["uuid"],
+        project=row["project"],
+        path=row["path"],
+        name=row["name"],
+        size=row["size"],
+        md5=None if md5 is None else md5.hex(),
+        sha256=None if sha256 is None else sha256.hex(),
+        media_type=row["media_type"],
+        state=row["state"],
+        blob=row["blob"],
+        record=row["record"],
+        made_by=row["made_by"],
+        change=row["change"],
+        created=row["created"],
+        updated=row["updated"],
+        extra=row["extra"],
+    )
+
+
+class PgFileStore:
+    """See ``ports.files.FileStore``."""
+
+    async def find(
+        self,
+        unit: Unit,
+        *,
+        project: int | None = None,
+        path: str | None = None,
+        uuid: UUID | None = None,
+        seq: int | None = None,
+        lock: bool = False,
+    ) -> File | None:
+        """See ``ports.files.FileStore``."""
+        wanted = {"project": project, "path": path, "uuid": uuid, "seq": seq}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " and ".join(f"f.{name} = ${n}" for n, name in enumerate(given, 1))
+        sql = f"select {_COLUMNS} from files f where {where}" + (" for update" if lock else "")  # noqa: S608
+        row = await pg(unit).row(sql, *given.values())
+        return None if row is None else _file(row)
+
+    async def keep_blob(self, unit: Unit, stored: Stored) -> str:
+        """See ``ports.files.FileStore``."""
+        # The update changes nothing but holds the row, so that a purge cannot remove it before this commits.
+        return await pg(unit).value(
+            "insert into blobs (key, sha256, md5, size) values ($1, $2, $3, $4) "
+            "on conflict (sha256) do update set size = blobs.size returning key",
+            stored.key,
+            stored.sha256,
+            stored.md5,
+            stored.size,
+        )
+
+    async def put(
+        self,
+        unit: Unit,
+        *,
+        uuid: UUID,
+        project: int,
+        path: str,
+        name: str,
+        stored: Stored,
+        blob: str,
+        media_type: str,
+        record: int | None,
+        extra: Any,
+        made_by: int | None,
+        now: datetime,
+    ) -> File:
+        """See ``ports.files.FileStore``."""
+        row = await pg(unit).row(
+            _PUT,
+            uuid,
+            project,
+            path,
+            name,
+            stored.size,
+            stored.md5,
+            stored.sha256,
+            media_type,
+            blob,
+            record,
+            extra,
+            made_by,
+            now,
+        )
+        assert row is not None
+        return _file(row)
+
+    async def list(self, unit: Unit, project: int, *, prefix: str, offset: int, limit: int) -> tuple[list[File], int]:
+        """See ``ports.files.FileStore``."""
+        rows = await pg(unit).rows(
+            f"select {_COLUMNS}, t.n as total from (select count(*) as n from files "  # noqa: S608
+            "  where project = $1 and starts_with(path, $2)) t "
+            "left join lateral (select * from files where project = $1 and starts_with(path, $2) "
+            '  order by path collate "C" offset $3 limit $4) f on true order by f.path collate "C"',
+            project,
+            prefix,
+            offset,
+            limit,
+        )
+        total = rows[0]["total"] if rows else 0
+        return [_file(row) for row in rows if row["seq"] is not None], total
+
+    async def of_records(self, unit: Unit, records: Sequence[int]) -> list[File]:
+        """See ``ports.files.FileStore``."""
+        rows = await pg(unit).rows(
+            f'select {_COLUMNS} from files f where f.record = any($1) order by f.path collate "C"',  # noqa: S608
+            list(records),
+        )
+        return [_file(row) for row in rows]
+
+    async def record(self, unit: Unit, project: int, type_name: str, sid_folded: str) -> int | None:
+        """See ``ports.files.FileStore``."""
+        return await pg(unit).value(
+            "select seq from records where project = $1 and type = $2 and sid_folded = $3",
+            project,
+            type_name,
+            sid_folded,
+        )
+
+    async def used(self, unit: Unit, program: int) -> int:
+        """See ``ports.files.FileStore``."""
+        return await pg(unit).value(
+            "select coalesce(sum(f.size), 0)::bigint from files f join projects p on p.seq = f.project "
+            "where p.program = $1",
+            program,
+        )
+
+    async def unused_blobs(self, unit: Unit, limit: int) -> list[str]:
+        """See ``ports.files.FileStore``."""
+        if not await pg(unit).value("select pg_try_advisory_xact_lock($1)", PURGE_LOCK):
+            return []
+        rows = await pg(unit).rows(
+            "delete from blobs where key in (select b.key from blobs b "
+            "  where not exists (select from files f where f.blob = b.key) "
+            "  and not exists (select from deleted_files d where d.blob = b.key) "
+            "  order by b.key limit $1 for update skip locked) returning key",
+            limit,
+        )
+        return [row["key"] for row in rows]

@@ -1,0 +1,1 @@
+"""Graph queries compiled to SQL: one statement for each root field, whose one value is JSON text."""

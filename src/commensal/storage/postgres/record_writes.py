@@ -1,0 +1,326 @@
+"""Writing records: bounded statements whatever the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+import asyncpg
+import msgspec
+
+from commensal.core.names import fold, polly_form
+from commensal.core.permissions import PublicLevel
+from commensal.core.projects import Mode, Project, ProjectKind
+from commensal.core.records import ProjectRow, Record, StoredLink, Target, Write
+from commensal.storage.ports import Unit
+from commensal.storage.ports.records import Allocation, Clash, LookUp, Stamp, TransactionRow
+from commensal.storage.postgres.database import PgUnit, pg
+from commensal.storage.postgres.record_rows import (
+    LINK_COLUMNS,
+    RECORD_COLUMNS,
+    VERSION_COLUMNS,
+    link_rows,
+    new_rows,
+    version_rows,
+)
+
+__all__ = ["RECORD_LIST", "PgRecordWrites", "copy_binary", "record_of"]
+
+#: All columns of a record as ``record_of`` reads them. JSON null in ``extra`` is a value, SQL null is none.
+RECORD_LIST = (
+    "r.seq, r.uuid, r.project, r.type, r.submitter_id, r.label, r.state, r.props, "
+    "coalesce(r.extra, '{}'::jsonb) as extra, r.version, r.change, r.created, r.updated"
+)
+
+_PROJECT = (
+    "select p.*, g.code as program_code, g.uuid as program_uuid, "
+    "(select max(version) from dictionaries) as dictionary from projects p join programs g on g.seq = p.program "
+)
+_LOCKS = {"none": "", "share": "for share of p", "update": "for update of p"}
+
+#: ``whole`` names get their values; targets only what a link needs.
+_LOOK_UP = f"""
+select {RECORD_LIST}, r.sid_folded, true as whole
+  from unnest($2::text[], $3::text[]) as w (type, folded)
+  join records r on r.project = $1 and r.type = w.type and r.sid_folded = w.folded
+union all
+select r.seq, r.uuid, r.project, r.type, r.submitter_id, null, '', null, null, 0, 0, null, null, r.sid_folded, false
+  from unnest($4::text[], $5::text[]) as w (type, folded)
+  join records r on r.project = $1 and r.type = w.type and r.sid_folded = w.folded
+union all
+select {RECORD_LIST}, r.sid_folded, true as whole
+  from unnest($6::uuid[]) as w (uuid) join records r on r.uuid = w.uuid
+"""  # noqa: S608 - fixed names
+
+_LINKS = """
+select l.src, l.name, l.dst, l.dst_project, l.dst_type, l.src_type,
+       coalesce(r.uuid, p.uuid, g.uuid)::text as dst_uuid, coalesce(r.submitter_id, p.code, g.code) as dst_name
+  from links l left join records r on r.seq = l.dst
+  left join projects p on p.seq = l.dst and l.dst_type = 'project'
+  left join programs g on g.seq = l.dst and l.dst_type = 'program'
+ where l.src = any($1::bigint[])
+union all
+select src, name, dst, dst_project, dst_type, src_type, null, null
+  from links where dst = any($2::bigint[]) and name = any($3::text[])
+"""
+
+_COUNTERS = """
+counted as (insert into counters (project, type, n, change)
+  select $1, type, n, 1 from unnest($2::text[], $3::bigint[]) with ordinality as w (type, n, i) order by i
+  on conflict (project, type) do update set n = counters.n + excluded.n, change = counters.change + 1
+  returning type, change),
+numbers as (select nextval('commensal_seq') as v from generate_series(1, $4::bigint)),
+span as (select min(v) as low, max(v) as high, count(*) as n,
+  case when max(v) - min(v) + 1 = count(*) then null else array_agg(v order by v) end as every from numbers)
+"""
+_RESULT = """
+  (select array_agg(type order by type) from counted) as types,
+  (select array_agg(change order by type) from counted) as changes,
+  (select low from span) as low, (select high from span) as high, (select every from span) as every
+"""
+_ALLOCATE = f"with {_COUNTERS} select null::bigint as transaction, {_RESULT}"  # noqa: S608 - fixed text
+_ALLOCATE_LOGGED = f"""
+with logged as (insert into transactions
+    (program, project, project_seq, role, state, submitter, submitter_name, door, is_dry_run)
+  values ($5, $6, $7, $8, $9, $10, $11, $12, $13) returning id),
+{_COUNTERS} select (select id from logged) as transaction, {_RESULT}
+"""  # noqa: S608 - fixed text
+
+#: ``extra`` comes as text: null removes it, else it is the new value.
+_UPDATE = """
+update records r set submitter_id = w.submitter_id, sid_folded = w.folded, label = w.label, state = w.state,
+  props = w.props::jsonb, extra = w.extra::jsonb, version = w.version, change = w.change, updated = $10
+from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[],
+  $9::bigint[]) as w (seq, submitter_id, folded, label, state, props, extra, version, change)
+where r.seq = w.seq and r.version = w.version - 1
+"""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def record_of(row: Mapping[str, Any]) -> Record:
+    """Return the record in a row of RECORD_LIST."""
+    return Record(
+        row["seq"],
+        row["uuid"],
+        row["project"],
+        row["type"],
+        row["submitter_id"],
+        row["label"],
+        row["state"],
+        row["props"],
+        row["extra"],
+        row["version"],
+        row["change"],
+        row["created"],
+        row["updated"],
+    )
+
+
+async def copy_binary(unit: PgUnit, table: str, columns: Sequence[str], data: bytes) -> None:
+    """Send rows that are in COPY's binary form already."""
+    unit.sent(f"copy {table}")
+
+    async def source() -> AsyncIterator[bytes]:
+        yield data
+
+    await unit.raw.copy_to_table(table, columns=list(columns), source=source(), format="binary")  # pyright: ignore[reportUnknownMemberType]
+
+
+class PgRecordWrites:
+    """Implements ``ports.records.RecordWrites``."""
+
+    async def project_of(self, unit: Unit, program: str, project: str, *, lock: str = "share") -> ProjectRow | None:
+        """See the port."""
+        row = await pg(unit).row(
+            _PROJECT + "where g.code_folded = $1 and p.polly_code = $2 " + _LOCKS[lock],
+            fold(program),
+            polly_form(project),
+        )
+        found = _project_row(row)
+        return found if found is not None and fold(found.code) == fold(project) else None
+
+    async def project_by_seq(self, unit: Unit, seq: int, *, lock: str = "share") -> ProjectRow | None:
+        """See the port."""
+        return _project_row(await pg(unit).row(_PROJECT + "where p.seq = $1 " + _LOCKS[lock], seq))
+
+    async def program_exists(self, unit: Unit, program: str) -> bool:
+        """See the port."""
+        return bool(await pg(unit).value("select 1 from programs where code_folded = $1", fold(program)))
+
+    async def look_up(
+        self,
+        unit: Unit,
+        project: int,
+        whole: Mapping[str, Mapping[str, Any]],
+        names: Mapping[str, Mapping[str, Any]],
+        uuids: Sequence[str],
+    ) -> LookUp:
+        """See the port."""
+        types, folded = _flat(whole)
+        target_types, target_names = _flat(names)
+        rows = await pg(unit).rows(_LOOK_UP, project, types, folded, target_types, target_names, uuids)
+        found = LookUp([], [])
+        for row in rows:
+            found.targets.append(Target(row["seq"], str(row["uuid"]), row["type"], row["project"], row["submitter_id"]))
+            if row["whole"]:
+                found.records.append(record_of(row))
+        return found
+
+    async def links_of(
+        self, unit: Unit, sources: Sequence[int], targets: Sequence[int], names: Sequence[str]
+    ) -> tuple[list[StoredLink], list[tuple[int, str, str, int]]]:
+        """See the port."""
+        rows = await pg(unit).rows(_LINKS, sources, targets, names)
+        own: list[StoredLink] = []
+        others: list[tuple[int, str, str, int]] = []
+        for row in rows:
+            if row["dst_uuid"] is None:
+                others.append((row["dst"], row["name"], row["src_type"], row["src"]))
+            else:
+                own.append(
+                    StoredLink(
+                        row["src"],
+                        row["name"],
+                        row["dst"],
+                        row["dst_project"],
+                        row["dst_type"],
+                        row["dst_uuid"],
+                        row["dst_name"],
+                    )
+                )
+        return own, others
+
+    async def allocate(
+        self, unit: Unit, project: int, counts: Mapping[str, int], new: int, log: TransactionRow | None
+    ) -> Allocation:
+        """See the port."""
+        types = sorted(counts)
+        values: list[object] = [project, types, [counts[name] for name in types], new]
+        if log is None:
+            row = await pg(unit).row(_ALLOCATE, *values)
+        else:
+            row = await pg(unit).row(
+                _ALLOCATE_LOGGED,
+                *values,
+                log.program,
+                log.project,
+                log.project_seq,
+                log.role,
+                log.state,
+                log.submitter,
+                log.submitter_name,
+                log.door,
+                log.is_dry_run,
+            )
+        assert row is not None
+        every = row["every"]
+        seqs = every if every is not None else range(row["low"] or 0, (row["high"] or -1) + 1)
+        return Allocation(row["transaction"], dict(zip(row["types"] or (), row["changes"] or (), strict=True)), seqs)
+
+    async def insert(self, unit: Unit, stamp: Stamp, writes: Sequence[Write]) -> None:
+        """See the port."""
+        if not writes:
+            return
+        records, links, versions = new_rows(stamp, writes)
+        own = pg(unit)
+        try:
+            await copy_binary(own, "records", RECORD_COLUMNS, records)
+        except asyncpg.UniqueViolationError as error:
+            raise Clash(str(error)) from error
+        if links:
+            await copy_binary(own, "links", LINK_COLUMNS, links)
+        await copy_binary(own, "record_versions", VERSION_COLUMNS, versions)
+
+    async def update(self, unit: Unit, stamp: Stamp, writes: Sequence[Write], action: str = "update") -> None:
+        """See the port."""
+        if not writes:
+            return
+        own = pg(unit)
+        try:
+            changed = await own.run(
+                _UPDATE,
+                [write.seq for write in writes],
+                [write.submitter_id for write in writes],
+                [write.folded for write in writes],
+                [write.label for write in writes],
+                [write.state for write in writes],
+                [_encode(write.props).decode() for write in writes],
+                [None if write.extra == {} else _encode(write.extra).decode() for write in writes],
+                [write.version for write in writes],
+                [stamp.changes[write.type] for write in writes],
+                stamp.at,
+            )
+            if changed != len(writes):
+                raise Clash("a record was changed or deleted in between")
+            removed = [(write.seq, name, dst) for write in writes for name, dst in write.removed]
+            if removed:
+                await own.run(
+                    "delete from links using unnest($1::bigint[], $2::text[], $3::bigint[]) as w (src, name, dst) "
+                    "where links.src = w.src and links.name = w.name and links.dst = w.dst",
+                    *(list(column) for column in zip(*removed, strict=True)),
+                )
+            links = link_rows(stamp, writes)
+            if links:
+                await copy_binary(own, "links", LINK_COLUMNS, links)
+            await copy_binary(own, "record_versions", VERSION_COLUMNS, version_rows(stamp, writes, action))
+        except asyncpg.UniqueViolationError as error:
+            raise Clash(str(error)) from error
+
+    async def log_document(
+        self, unit: Unit, transaction: int, name: str | None, doc_format: str, doc: str, response: str
+    ) -> None:
+        """See the port."""
+        await pg(unit).run(
+            "insert into transaction_documents (transaction, name, doc_format, doc, response) "
+            "values ($1, $2, $3, $4, $5::text::json)",
+            transaction,
+            name,
+            doc_format,
+            doc,
+            response,
+        )
+
+    async def known_codes(self, unit: Unit, polly: Sequence[str], uuids: Sequence[str]) -> set[str]:
+        """See the port."""
+        rows = await pg(unit).rows(
+            "select code, uuid::text as uuid from projects where polly_code = any($1::text[]) or uuid = any($2::uuid[])",
+            polly,
+            uuids,
+        )
+        return {fold(cast("str", row["code"])) for row in rows} | {cast("str", row["uuid"]) for row in rows}
+
+
+def _flat(names: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    types: list[str] = []
+    folded: list[str] = []
+    for type_name, wanted in names.items():
+        types += [type_name] * len(wanted)
+        folded += wanted
+    return types, folded
+
+
+def _project_row(row: asyncpg.Record | None) -> ProjectRow | None:
+    if row is None:
+        return None
+    project = Project(
+        seq=row["seq"],
+        uuid=row["uuid"],
+        program=row["program"],
+        program_code=row["program_code"],
+        code=row["code"],
+        polly_code=row["polly_code"],
+        title=row["title"],
+        kind=ProjectKind(row["kind"]),
+        mode=Mode(row["mode"]),
+        public_level=PublicLevel(row["public_level"]),
+        state=row["state"],
+        released=row["released"],
+        properties=row["properties"],
+        extra=row["extra"],
+        made_by=row["made_by"],
+        change=row["change"],
+        created=row["created"],
+        updated=row["updated"],
+    )
+    return ProjectRow(project, str(row["program_uuid"]), row["dictionary"] or 0)
