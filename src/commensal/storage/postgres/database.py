@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-from commensal.errors import NoSpace, Unavailable
+from commensal.errors import Malformed, NoSpace, Unavailable
 from commensal.storage.ports import Unit
 
-__all__ = ["PgDatabase", "PgUnit", "StatementCount", "counting", "pg"]
+__all__ = ["PgDatabase", "PgUnit", "StatementCount", "counting", "ended_when_lost", "pg"]
 
 #: How long a request waits for a connection before it is told to come back later (seconds).
 WAIT_FOR_CONNECTION = 5.0
@@ -28,6 +28,7 @@ WAIT_FOR_CONNECTION = 5.0
 Connection = asyncpg.Connection | PoolConnectionProxy
 
 _LOST = (
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
@@ -60,6 +61,38 @@ def counting() -> Iterator[StatementCount]:
         yield count
     finally:
         _count.reset(token)
+
+
+@contextmanager
+def ended_when_lost(connection: Connection) -> Iterator[None]:
+    """End a COPY when its connection is lost: asyncpg alone would wait for ever for its send buffer to drain."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    ending: asyncio.TimerHandle | None = None
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        if task is not None:
+            task.cancel()
+
+    def lost(_: object) -> None:
+        nonlocal ending
+        ending = loop.call_later(0.1, end)  # asyncpg's own error comes first where there is one
+
+    connection.add_termination_listener(lost)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if ended and task is not None:
+            task.uncancel()
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost during COPY") from None
+        raise
+    finally:
+        if ending is not None:
+            ending.cancel()
+        with suppress(asyncpg.InterfaceError):  # a connection that is gone has no listeners left
+            connection.remove_termination_listener(lost)
 
 
 class PgUnit:
@@ -103,7 +136,8 @@ class PgUnit:
     async def copy(self, table: str, columns: Sequence[str], records: Iterable[Sequence[object]]) -> None:
         """Write many rows by COPY (binary): one statement."""
         self._counted(f"copy {table}")
-        await self._connection.copy_records_to_table(table, columns=list(columns), records=records)
+        with ended_when_lost(self._connection):
+            await self._connection.copy_records_to_table(table, columns=list(columns), records=records)
 
     async def stream(self, sql: str, *values: object, chunk: int = 2_000) -> AsyncIterator[list[asyncpg.Record]]:
         """Send one statement and yield its rows in chunks through a server-side cursor (needs a transaction)."""
@@ -202,6 +236,12 @@ class PgDatabase:
         broken = False
         try:
             yield connection
+        except asyncpg.DataError as error:
+            # Class 22, or refused by asyncpg before it was sent: the request is wrong, not the server.
+            raise Malformed(
+                "A value of the request cannot be stored or compared: a number is too large, or a text holds U+0000 or "
+                "half of a surrogate pair."
+            ) from error
         except asyncpg.DiskFullError as error:
             raise NoSpace("The database has no disk space left; nothing was written.") from error
         except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
@@ -211,6 +251,7 @@ class PgDatabase:
         except (
             asyncpg.PostgresConnectionError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,  # what asyncpg raises when the server is killed in mid-protocol
             asyncpg.AdminShutdownError,
             asyncpg.CrashShutdownError,
             asyncpg.CannotConnectNowError,
@@ -221,12 +262,13 @@ class PgDatabase:
                 "The connection to the database broke; whether the last change was stored is not known."
             ) from error
         finally:
-            if broken:
-                connection.terminate()
-            try:
-                await pool.release(connection, timeout=5)
-            except _LOST:
-                connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # the pool takes a lost connection back by itself
+                if broken:
+                    connection.terminate()
+                try:
+                    await pool.release(connection, timeout=5)
+                except _LOST:
+                    connection.terminate()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[PgUnit]:
