@@ -188,3 +188,10 @@ async def test_hostile_text_cannot_stop_the_audit(database, audit):
     (event,) = await audit.tail(OPERATOR)
     assert event.target.startswith("a\ufffdb?yyy")
     assert len(event.target) == 1000
+
+
+async def test_numbers_that_cannot_be_stored_do_not_stop_the_queue(audit: Audit) -> None:
+    await audit.read(OPERATOR, "thing.read", program=10**30, n=10**30)
+    await audit.flush()
+    event = (await audit.tail(OPERATOR, 1))[0]
+    assert (event.action, event.program, event.n) == ("thing.read", None, (1 << 63) - 1)

@@ -138,3 +138,21 @@ def test_roles_file(tmp_path):
         read_roles(str(path))
     with pytest.raises(SetupError, match="cannot be read"):
         read_roles(str(tmp_path / "none.yaml"))
+
+
+def test_aliases_that_multiply_are_refused():
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(SetupError, match="aliases"):
+        parse_yaml("\n".join(lines).encode(), "bomb.yaml")
+
+
+def test_nesting_without_end_is_refused(tmp_path):
+    (tmp_path / "deep.json").write_text('{"case": ' + '{"a":' * 50_000 + "1" + "}" * 50_001)
+    with pytest.raises(SetupError, match="nested too deeply"):
+        read_source(str(tmp_path / "deep.json"))
+    inner: dict = {}
+    for _ in range(5_000):
+        inner = {"a": inner}
+    with pytest.raises(SetupError, match="nested too deeply"):
+        resolve({"case.yaml": {"id": "case", "category": "x", "properties": inner}})

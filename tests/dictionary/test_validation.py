@@ -399,3 +399,13 @@ def test_keywords_that_draft_4_does_not_know_mean_nothing():
     schema = {"const": 1, "if": {}, "$ref": "#/x", "required": [], "format": "uuid", "term": {"type": "string"}}
     assert prepared(schema) == {}
     assert nullable({"properties": {"a": {}}})["properties"] == {"a": {}}
+
+
+def test_a_text_that_does_not_match_is_not_tried_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's expressions may take for ever over a hostile value; the fast validator's cannot."""
+    from jsonschema import _keywords
+
+    validator = python_validator(prepared({"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}))
+    monkeypatch.setattr(_keywords.re, "search", lambda *_: pytest.fail("a regular expression ran in Python"))
+    text = "a" * 40 + "!"
+    assert [error.message for error in validator.iter_errors({"a": text})] == [f"{text!r} does not match '^(a+)+$'"]

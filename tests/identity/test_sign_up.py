@@ -208,15 +208,37 @@ async def test_closed_means_site_admins_only(build: Build) -> None:
         await site.identity.invite(manager, "eve@example.org", grants=[GivenRole("viewer", program.seq)])
 
 
-async def test_an_account_made_meanwhile_keeps_its_password(site: Site, nobody: Principal) -> None:
+async def test_an_account_made_meanwhile_keeps_its_password(build: Build, nobody: Principal) -> None:
     """Nobody can have waited with an invitation to take an account over, nor loses what it brings."""
-    token = secret_of((await site.identity.invite(operator(), "eve@example.org")).link)
+    site = await build(registration="open")
+    program = await site.catalog.add_program(operator(), "ATLAS")
+    _, manager = await manager_of(site, "ATLAS")
+    grants = [GivenRole("viewer", program.seq)]
+    token = secret_of((await site.identity.invite(manager, "eve@example.org", grants=grants)).link)
     first = await site.identity.register(nobody, "EVE@example.org", PASSWORD)
-    second = await site.identity.accept_invitation(nobody, token, "a new grey heron")
+    held = "select count(*) from grants where user_seq = $1"
+    # Who registered the address is not known: its password is the proof, else the roles would go to a squatter.
+    with pytest.raises(WrongPassword):
+        await site.identity.accept_invitation(nobody, token, "a new grey heron")
+    async with site.database.read() as unit:
+        assert await unit.value(held, first.seq) == 0
+    assert ("user.accept_invitation", "refused", first.email, first.seq) in await site.events()
+    second = await site.identity.accept_invitation(nobody, token, PASSWORD)
     assert second.seq == first.seq
+    async with site.database.read() as unit:
+        assert await unit.value(held, first.seq) == 1
     await site.identity.sign_in("eve@example.org", PASSWORD, door=Door.PORTAL)
     with pytest.raises(WrongPassword):
         await site.identity.sign_in("eve@example.org", "a new grey heron", door=Door.PORTAL)
+
+
+async def test_a_new_link_by_somebody_else_ends_the_old_one(site: Site, nobody: Principal) -> None:
+    admin = await site.signed_in(await site.person(site_admin=True))
+    first = await site.identity.invite(admin, "eve@example.org")
+    again = await site.identity.resend_invitation(operator(), first.id)
+    with pytest.raises(NotFound):
+        await site.identity.invitation(secret_of(first.link))
+    assert (await site.identity.accept_invitation(nobody, secret_of(again.link), PASSWORD)).email == "eve@example.org"
 
 
 async def test_a_reset_link(site: Site, nobody: Principal, clock: MovableClock) -> None:

@@ -156,6 +156,7 @@ EXEMPT: dict[str, str] = {
     "Catalog.find_program": "for services, inside their transaction",
     "Catalog.find_project": "for services, inside their transaction",
     "Catalog.add_project_in": "for services that have asked the guard",
+    "Catalog.update_project_in": "for services that have asked the guard",
     "Catalog.default_project_in": "as default_project",
     "Catalog.home_project_in": "as home_project",
 }

@@ -85,7 +85,7 @@ class Invitation:
     made: datetime
     expires: datetime
     used: datetime | None = None
-    link: str = ""
+    link: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from commensal.core.principals import CredentialKind, Principal
 from commensal.core.users import EMAIL_LENGTH, User, clean_line, fold_email, normal_email
 from commensal.errors import AlreadyExists, NotFound, StateConflict, WrongPassword
 from commensal.services.authentication import Authentication
-from commensal.services.identity_parts import require_own_hand
 from commensal.services.passwords import check_password
 from commensal.storage.ports import Unit
 
@@ -37,9 +36,11 @@ class Accounts(Authentication):
             found = await self._find(unit, ref)
             if found is None or found.seq != principal.user:
                 await parts.guard.require_site_admin(unit, principal, "user.read")
-            if found is None:
-                raise NotFound("There is no such user.")
-            return found
+        if found is None:
+            raise NotFound("There is no such user.")
+        if found.seq != principal.user:
+            await parts.audit.read(principal, "user.read", target=found.email)
+        return found
 
     async def _find(self, unit: Unit, ref: int | str | UUID) -> User | None:
         users = self._parts.users
@@ -63,9 +64,11 @@ class Accounts(Authentication):
         search = fold_email("".join(character for character in search if character.isprintable()))
         async with parts.database.read() as unit:
             await parts.guard.require_site_admin(unit, principal, "user.list")
-            return await parts.users.find(
+            found = await parts.users.find(
                 unit, search, offset=min(max(offset, 0), 1 << 40), limit=min(max(limit, 0), _PAGE)
             )
+        await parts.audit.read(principal, "user.list", n=len(found[0]))
+        return found
 
     async def add_user(
         self,
@@ -182,6 +185,7 @@ class Accounts(Authentication):
         parts = self._parts
         async with parts.database.read() as unit:
             await parts.guard.require_site_admin(unit, principal, "user.password")
+            await self._require_own_hand(principal, "user.password")
             found = await parts.users.get(unit, user)
         if found is None:
             raise NotFound("There is no such user.")
@@ -194,15 +198,14 @@ class Accounts(Authentication):
         """
         parts = self._parts
         if principal.only_program is not None:
-            require_own_hand(principal)
+            await self._require_own_hand(principal, "user.change_password")
         async with parts.database.read() as unit:
             seq = await parts.guard.require_signed_in(unit, principal)
             found = None if seq is None else await parts.users.get(unit, seq)
         if found is None:
             raise NotFound("There is no such user.")
-        right, _, _ = await self._proved(found.email, old, principal.address[:100])
+        right, _ = await self._proved(found.email, old, principal, "user.change_password")
         if right is None:
-            await parts.audit.refusal(principal, "user.change_password", target=found.email)
             raise WrongPassword("The current password is not right.", field="current_password")
         await self._new_password(principal, found, new, "user.change_password")
 

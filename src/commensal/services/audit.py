@@ -40,6 +40,7 @@ ADDRESS_LIMIT = 5_000
 OTHER_ADDRESSES = "(other)"
 #: Free text from requests is cut here.
 TEXT_LIMIT = 1_000
+_BIGGEST = (1 << 63) - 1
 
 
 def is_site_admin(principal: Principal) -> bool:
@@ -61,7 +62,9 @@ _request: contextvars.ContextVar[_Request | None] = contextvars.ContextVar("audi
 
 
 def _number(thing: Program | Project | int | None) -> int | None:
-    return thing if thing is None or isinstance(thing, int) else thing.seq
+    number = thing if thing is None or isinstance(thing, int) else thing.seq
+    # What cannot be stored must not stop the queue; no thing has such a number.
+    return None if number is None or abs(number) > _BIGGEST else number
 
 
 def _clean(text: str) -> str:
@@ -219,7 +222,7 @@ class Audit:
             program=_number(program),
             project=_number(project),
             target=_clean(target),
-            n=n,
+            n=max(-_BIGGEST, min(n, _BIGGEST)),
             result=result,
             details=None if details is None else _clean_details(details),
             patients=tuple(sorted(set(patients))),

@@ -12,12 +12,12 @@ from commensal.services.identity_parts import (
     IdentityPart,
     IdentityParts,
     basic_account,
-    require_own_hand,
     waits,
 )
 from commensal.services.live_credentials import SESSION_LONGEST, SESSION_SLIDE
 from commensal.services.secret_text import SECRET_LENGTH, basic_digest, digest, random_letters
 from commensal.services.tokens import Signer
+from commensal.storage.ports import Unit
 
 __all__ = ["Authentication"]
 
@@ -131,7 +131,8 @@ class Authentication(IdentityPart):
         One statement, none when the key was seen within the last second; a wrong password is counted, and
         slowed after ten (``TooManyRequests``). Other errors as ``authenticate``.
         """
-        if door not in (Door.OPAL, Door.API) or ":" in login or max(len(login), len(password)) > SECRET_LENGTH:
+        strange = ":" in login or not login.isprintable()
+        if door not in (Door.OPAL, Door.API) or strange or max(len(login), len(password)) > SECRET_LENGTH:
             self._parts.audit.unknown_caller(address, door)
             raise Unauthenticated("This login and password are not known here.")
         address = address[:_ADDRESS]
@@ -142,7 +143,7 @@ class Authentication(IdentityPart):
             since, epoch = live.moment()
             account = basic_account(login)
             async with self._parts.database.read() as unit:
-                found, failures = await self._parts.credentials.by_basic(unit, secret, account, address)
+                found, known, failures = await self._parts.credentials.by_basic(unit, secret, login, account, address)
             self._slow(waits(failures, self._parts.now))
             if found is not None and (
                 found.credential.kind is not CredentialKind.BASIC or found.credential.public_id != login
@@ -150,7 +151,9 @@ class Authentication(IdentityPart):
                 found = None
             if found is None:
                 self._parts.audit.unknown_caller(address, door)
-                await self._failed(account, address)
+                if known:  # made-up logins must not fill the table
+                    async with self._parts.database.begin() as unit:
+                        await self._failed(unit, account, address)
                 raise Unauthenticated("This login and password are not known here.")
             live.remember(secret, found, since=since, epoch=epoch)
         try:
@@ -177,22 +180,21 @@ class Authentication(IdentityPart):
                 f"Too many wrong passwords: wait {seconds} seconds and try again.", retry_after=seconds
             )
 
-    async def _failed(self, account: str, address: str) -> None:
+    async def _failed(self, unit: Unit, account: str, address: str) -> None:
         now = self._parts.now()
-        async with self._parts.database.begin() as unit:
-            await self._parts.failures.add(
-                unit, account, address, now, forget_before=now - timedelta(seconds=FORGET_AFTER)
-            )
+        await self._parts.failures.add(unit, account, address, now, forget_before=now - timedelta(seconds=FORGET_AFTER))
 
     async def _proved(
-        self, email: str, password: str, address: str
-    ) -> tuple[User | None, User | None, tuple[str, str] | None]:
-        """Return (account if the password is right, account if there is one, old and new hash if the old is outdated).
+        self, email: str, password: str, tried: Principal, action: str
+    ) -> tuple[User | None, tuple[str, str] | None]:
+        """Return (account if the password is right, old and new hash if the old is outdated).
 
-        The turn lasts from reading the failures until a wrong password is counted: no more tries than it
+        What is refused is counted and audited in one transaction, so that an unknown account takes as long as a known
+        one. The turn lasts from reading the failures until a wrong password is counted: no more tries than it
         lets through can pass unslowed.
         """
         parts = self._parts
+        address = tried.address[:_ADDRESS]
         try:
             folded = fold_email(normal_email(email))
         except Invalid:
@@ -200,19 +202,30 @@ class Authentication(IdentityPart):
         async with parts.passwords.turn():
             if folded is None:
                 await parts.passwords.verify(None, password)
-                return None, None, None
+                parts.audit.unknown_caller(address, tried.door)
+                return None, None
             async with parts.database.read() as unit:
                 row = await parts.users.for_sign_in(unit, folded, address)
             self._slow(waits(row.failures, parts.now))
             right = await parts.passwords.verify(row.password, password)
-            if not right:
-                await self._failed(folded, address)
-                return None, row.user, None
-        if row.user is None or not row.user.active or row.password is None:
-            return None, row.user, None
+            user = row.user
+            if not right or user is None or not user.active or row.password is None:
+                async with parts.database.begin() as unit:
+                    if not right:
+                        await self._failed(unit, folded, address)
+                    if user is None:
+                        parts.audit.unknown_caller(address, tried.door)
+                    else:
+                        if tried.user != user.seq:
+                            tried = _principal(
+                                user, tried.door, None, address=address, request_id=tried.request_id,
+                                route=tried.route, scopes=frozenset(),
+                            )  # fmt: skip
+                        await parts.audit.write(unit, tried, action, target=user.email, n=0, result="refused")
+                return None, None
         if parts.passwords.outdated(row.password):
-            return row.user, row.user, (row.password, await parts.passwords.hash(password))
-        return row.user, row.user, None
+            return user, (row.password, await parts.passwords.hash(password))
+        return user, None
 
     async def sign_in(
         self,
@@ -231,15 +244,9 @@ class Authentication(IdentityPart):
         """
         address = address[:_ADDRESS]
         parts = self._parts
-        right, known, fresh = await self._proved(email, password, address)
+        tried = Principal(PrincipalKind.ANONYMOUS, door, address=address, request_id=request_id, route=route)
+        right, fresh = await self._proved(email, password, tried, "user.sign_in")
         if right is None:
-            if known is None:
-                parts.audit.unknown_caller(address, door)
-            else:
-                tried = _principal(
-                    known, door, None, address=address, request_id=request_id, route=route, scopes=frozenset()
-                )
-                await parts.audit.refusal(tried, "user.sign_in", target=known.email)
             raise WrongPassword("The e-mail address and the password do not belong together.")
         principal = _principal(
             right,
@@ -265,7 +272,7 @@ class Authentication(IdentityPart):
         A session ends 7 days after its last use, 30 days after it was opened at the latest (that is the moment
         returned, for the cookie).
         """
-        require_own_hand(principal)
+        await self._require_own_hand(principal, "user.open_session")
         if principal.user is None:
             raise Unauthenticated("Only a user can have a session.")
         now = self._parts.now()

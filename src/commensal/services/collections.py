@@ -79,7 +79,11 @@ class Collections(CatalogParts):
         return ItemPage(tuple(found), total, offset, limit)
 
     async def collections_of(self, principal: Principal, record: int) -> list[Project]:
-        """Return the collections that have a record, of those that the caller may read."""
+        """Return the collections that have a record, of those that the caller may read; none of a record he may not."""
         async with self._database.read() as unit:
             scope = await self._guard.scope(unit, principal, Right.READ)
-            return await self._collections.of_record(unit, record, scope)
+            if not await self._collections.readable(unit, [record], scope):
+                return []
+            found = await self._collections.of_record(unit, record, scope)
+        await self._audit.read(principal, "collection.of", target=str(record), n=len(found))
+        return found

@@ -3,6 +3,7 @@
 - Nobody gives a role with a right that he does not hold there by a grant, and it needs ``manage``.
   Site admins hold everything but ``identify``; they may give any role to themselves, which the audit
   shows. The operator at the console may give any role.
+- Nobody gives a role for longer than he himself holds the rights by which he gives it.
 - Taking away follows the same rule; besides, everybody may give up his own grants, and site admins
   may take away any.
 - A program keeps an owner: nobody but a site admin can take away, give up, or put an end to the last
@@ -16,9 +17,10 @@ from datetime import datetime
 
 from commensal.core import names
 from commensal.core.groups import GrantRow
-from commensal.core.permissions import ROLE_NAMES, ROLES, Right
+from commensal.core.permissions import ROLE_NAMES, ROLES, SITE_ADMIN_RIGHTS, Right
 from commensal.core.principals import Principal, PrincipalKind
 from commensal.core.projects import Program, Project
+from commensal.core.users import fold_email
 from commensal.errors import Invalid, NotFound, StateConflict
 from commensal.services.audit import Audit, is_site_admin
 from commensal.services.catalog import Catalog
@@ -112,7 +114,7 @@ class Grants:
 
         For services that write the audit themselves; they call ``guard.forget()`` after their commit.
         """
-        await self.check_in(unit, principal, role, place, to=user)
+        await self.check_in(unit, principal, role, place, to=user, until=until)
         if until is not None and (until.tzinfo is None or until <= self._now()):
             raise Invalid("The end of a grant must lie in the future and name its time zone.", field="until")
         lasting = role == "owner" and place.project is None
@@ -137,9 +139,16 @@ class Grants:
         return row
 
     async def check_in(
-        self, unit: Unit, principal: Principal, role: str, place: Target, *, to: int | None = None
+        self,
+        unit: Unit,
+        principal: Principal,
+        role: str,
+        place: Target,
+        *,
+        to: int | None = None,
+        until: datetime | None = None,
     ) -> None:
-        """Refuse a role that the caller may not give on a program or project.
+        """Refuse a role that the caller may not give on a program or project until then (None: for ever).
 
         ``to`` is the account that would get it: site admins may give themselves any role.
         """
@@ -160,6 +169,31 @@ class Grants:
                 principal, "grant.add", program=place.program, project=place.project,
                 sentence=f"You do not hold '{words}' on {place.shown}, so you cannot grant the role {role}.{hint}",
             )  # fmt: skip
+        end = await self._held_until(unit, principal, ROLES[role] | Right.MANAGE, place)
+        if end is not None and (until is None or until > end):
+            raise await self._guard.refused(
+                principal, "grant.add", program=place.program, project=place.project,
+                sentence=f"Your own rights on {place.shown} end at {end.isoformat()}: grant {role} until then at most.",
+            )  # fmt: skip
+
+    async def _held_until(self, unit: Unit, principal: Principal, rights: Right, place: Target) -> datetime | None:
+        """Return when a caller who holds these rights there loses the first of them; None is never."""
+        if principal.site_admin:
+            rights &= ~SITE_ADMIN_RIGHTS
+        if not rights or principal.user is None:
+            return None
+        project = None if place.project is None else place.project.seq
+        held = [
+            grant
+            for grant in await self._store.held_by(unit, principal.user, self._now())
+            if grant.program == place.program.seq and grant.project in (None, project)
+        ]
+        ends: list[datetime] = []
+        for right in Right:
+            of_right = [grant.until for grant in held if ROLES.get(grant.role, Right(0)) & right]
+            if right & rights and None not in of_right:
+                ends.append(max((end for end in of_right if end is not None), default=self._now()))
+        return min(ends, default=None)
 
     # --- take ---------------------------------------------------------------------------------------
 
@@ -186,7 +220,8 @@ class Grants:
                 role=role,
             )
             if not rows:
-                raise NotFound(f"{shown} holds no {role + ' ' if role else ''}grant on {place.shown}.")
+                named = target if isinstance(target, str) else place.shown  # a number does not tell the name
+                raise NotFound(f"{shown} holds no {role + ' ' if role else ''}grant on {named[:160]}.")
             await self._remove(unit, principal, place, rows)
         self._guard.forget()
         return len(rows)
@@ -285,7 +320,7 @@ class Grants:
             if group.computed:
                 raise Invalid(f"The group {group.name} is computed; nothing can be granted to it.", field="holder")
             return None, group.seq, group.name
-        found = await self._store.user_by_email(unit, names.fold(holder.replace("\0", "").strip()))
+        found = await self._store.user_by_email(unit, fold_email(holder))
         if found is None:
             raise NotFound(f"There is no account with the e-mail {holder[:160]!r}.", field="holder")
         return found[0], None, found[1]

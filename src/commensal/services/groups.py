@@ -17,7 +17,8 @@ from commensal.core.groups import CURATOR, Group, Member
 from commensal.core.ids import uuid7
 from commensal.core.permissions import ROLES, Right
 from commensal.core.principals import Principal
-from commensal.errors import AlreadyExists, Closed, Invalid, NotFound
+from commensal.core.users import fold_email
+from commensal.errors import AlreadyExists, Closed, Invalid, NotFound, StateConflict
 from commensal.services.audit import Audit, is_site_admin
 from commensal.services.clock import Clock, utc_now
 from commensal.services.guard import Guard
@@ -81,7 +82,9 @@ class Groups:
         """Return a group; every signed-in user may know of all groups."""
         async with self._database.read() as unit:
             await self._guard.require_signed_in(unit, principal, "group.read")
-            return await self.find(unit, ref)
+            found = await self.find(unit, ref)
+        await self._audit.read(principal, "group.read", target=found.name)
+        return found
 
     async def list_groups(
         self, principal: Principal, *, search: str = "", mine: bool = False, offset: int = 0, limit: int = 100
@@ -184,6 +187,7 @@ class Groups:
         """Remove a group and all grants made to it; its maker and site admins."""
         async with self._database.begin() as unit:
             group = await self._editable(unit, principal, ref, "group.delete")
+            await self._keep_owners(unit, principal, group, None)
             await self._store.delete(unit, group.seq)
             await self._audit.write(unit, principal, "group.delete", target=group.name, n=group.members)
         self._guard.forget()
@@ -208,12 +212,23 @@ class Groups:
             users = await self._users(unit, emails)
             if group.computed or users != [principal.user]:
                 group = await self._editable(unit, principal, group, "group.members.remove")
+            await self._keep_owners(unit, principal, group, users)
             removed = await self._store.remove_members(unit, group.seq, users)
             await self._audit.write(
                 unit, principal, "group.members.remove", target=group.name, n=removed, details={"users": users}
             )
         self._guard.forget()
         return removed
+
+    async def _keep_owners(self, unit: Unit, principal: Principal, group: Group, users: Sequence[int] | None) -> None:
+        """Refuse what would leave a program without an owner, as taking the grant away would be (``Grants``)."""
+        if is_site_admin(principal):
+            return
+        program = await self._store.orphaned(unit, group.seq, users)
+        if program is not None:
+            raise StateConflict(
+                f"{program} would have no owner left: make somebody else its owner first, or ask a site admin."
+            )
 
     async def _editable(self, unit: Unit, principal: Principal, ref: GroupRef, action: str) -> Group:
         await self._guard.require_signed_in(unit, principal, action)
@@ -232,7 +247,7 @@ class Groups:
         return group
 
     async def _users(self, unit: Unit, emails: Sequence[str]) -> list[int]:
-        folded = {names.fold(email.replace("\0", "").strip()): email for email in emails}
+        folded = {fold_email(email): email for email in emails}
         found = await self._store.users_by_email(unit, list(folded))
         absent = [email for key, email in folded.items() if key not in found]
         if absent:

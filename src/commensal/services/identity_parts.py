@@ -8,7 +8,7 @@ from typing import Protocol
 
 from commensal.core.principals import Principal
 from commensal.core.users import GivenRole, User
-from commensal.errors import Forbidden, NotFound, Unauthenticated
+from commensal.errors import NotFound
 from commensal.services.audit import Audit, is_site_admin
 from commensal.services.clock import Clock, utc_now
 from commensal.services.guard import Guard
@@ -79,20 +79,19 @@ class IdentityPart:
             raise NotFound("There is no such user.")
         return found
 
+    async def _require_own_hand(self, principal: Principal, action: str) -> None:
+        """Refuse keys: nobody makes credentials, or sets passwords, with a credential that can be stolen."""
+        if not may_make_keys(principal):
+            raise await self._parts.guard.refused(
+                principal, action, sentence="A key cannot do this: sign in on the portal with your password."
+            )
+
 
 def may_make_keys(principal: Principal) -> bool:
     """Tell whether a caller may make credentials: proved by a password, a session, or a key with that scope."""
     if principal.user is None:
         return is_site_admin(principal)
     return principal.session or "credentials" in principal.scopes
-
-
-def require_own_hand(principal: Principal) -> None:
-    """Raise unless the caller may make credentials and change the password."""
-    if not principal.signed_in:
-        raise Unauthenticated("Sign in first.")
-    if not may_make_keys(principal):
-        raise Forbidden("A key cannot do this: sign in on the portal with your password.")
 
 
 def basic_account(login: str) -> str:

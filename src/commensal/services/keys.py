@@ -11,7 +11,7 @@ from commensal.core.principals import KEY_DOORS, Credential, CredentialKind, Doo
 from commensal.core.users import NewKey, User, clean_line
 from commensal.errors import BadRequest, Conflict, Invalid, NotFound, StateConflict, Unauthenticated
 from commensal.services.audit import is_site_admin
-from commensal.services.identity_parts import HomeProgram, IdentityPart, IdentityParts, require_own_hand
+from commensal.services.identity_parts import HomeProgram, IdentityPart, IdentityParts
 from commensal.services.sealed import MasterKey
 from commensal.services.secret_text import SECRET_LENGTH, basic_digest, digest, opal_login, polly_key, random_letters
 from commensal.services.tokens import Signer, SigningKey, issuer_of, new_key_id
@@ -73,7 +73,9 @@ class Keys(IdentityPart):
         scopes: Collection[str] | None = None,
         base_url: str | None = None,
     ) -> NewKey:
-        """Make a key for oneself, or (site admins, the operator) for another ``user``.
+        """Make a key for oneself, or (the operator) for another ``user``.
+
+        Site admins do not: a key acts as its holder, with the right ``identify`` that they lack, and in his name.
 
         ``days`` sets the life of the key, ``seconds`` too (Gen3's ``expires_in``); Gen3 and Polly keys last 30
         days at most unless the operator says otherwise, the others until revoked. ``program`` (its ``seq``) is
@@ -86,11 +88,15 @@ class Keys(IdentityPart):
         parts = self._parts
         if door not in KEY_DOORS:
             raise Invalid(f"There are no keys for the door {door}.", field="door")
-        require_own_hand(principal)
+        await self._require_own_hand(principal, "key.make")
         if user is None:
             user = principal.user
         if user is None:
             raise Invalid("Name the user whom the key is for.", field="user")
+        if principal.user is not None and user != principal.user:
+            raise await parts.guard.refused(
+                principal, "key.make", sentence="Keys for others are made at the console of the server only."
+            )
         now = parts.now()
         expires = _expiry(principal, door, now, days, seconds)
         label = clean_line(label, field="label")
@@ -223,7 +229,11 @@ class Keys(IdentityPart):
             if user is not None and user != seq:
                 await parts.guard.require_site_admin(unit, principal, "key.list")
                 seq = user
-            return [] if seq is None else await parts.credentials.of_user(unit, seq, door)
+            found = [] if seq is None else await parts.credentials.of_user(unit, seq, door)
+        # A key that is limited to a program sees no other key.
+        shown = [one for one in found if principal.only_program is None or one.id == principal.credential]
+        await parts.audit.read(principal, "key.list", target="" if seq is None else str(seq), n=len(shown))
+        return shown
 
     async def revoke(self, principal: Principal, ref: int | str, *, door: Door | None = None) -> None:
         """End a key by number, or by the public name that a door gives it (Gen3 ``key_id``, Opal login).
@@ -235,9 +245,11 @@ class Keys(IdentityPart):
         async with parts.database.begin() as unit:
             seq = await parts.guard.require_signed_in(unit, principal)
             found = await self._find(unit, ref, door)
-            if found is None or (found.user != seq and not is_site_admin(principal)):
-                raise NotFound("There is no such key.")
-            if principal.only_program is not None and found.id != principal.credential:
+            limited = principal.only_program is not None and (found is None or found.id != principal.credential)
+            if found is not None and (limited or (found.user != seq and not is_site_admin(principal))):
+                await parts.audit.refusal(principal, "key.revoke", target=f"{found.door} key {found.id}")
+                found = None
+            if found is None:
                 raise NotFound("There is no such key.")
             if found.kind is CredentialKind.LOGIN_TOKEN:
                 await self._end_login(unit, found.user)

@@ -248,22 +248,32 @@ class Programs(CatalogParts):
         async with self._database.read() as unit:
             view = await self._view(unit, principal)
             program = await self.find_program(unit, ref)
-            if not await self._programs.visible(unit, program.seq, view):
-                await self._audit.refusal(principal, "program.read", program=program, target=program.code)
-                raise NotFound(f"There is no program {str(ref)[:80]!r}.")
+            await self._require_known(unit, principal, ref, program.seq, view)
             if right is not None:
                 await self._guard.require(unit, principal, right, program=program)
         await self._audit.read(principal, "program.read", program=program, target=program.code)
         return program
+
+    async def _require_known(
+        self, unit: Unit, principal: Principal, ref: object, program: int, view: ProgramView | None = None
+    ) -> None:
+        """Raise NotFound for a program of which the caller may not know; ``ref`` is what he called it."""
+        if not await self._programs.visible(unit, program, view or await self._view(unit, principal)):
+            await self._audit.refusal(principal, "program.read", program=program, target=str(ref)[:80])
+            raise NotFound(f"There is no program {str(ref)[:80]!r}.")
 
     async def program_titled(self, principal: Principal, title: str) -> Program:
         """Return the program of this title (any case), as ``program`` does."""
         async with self._database.read() as unit:
             await self._guard.access(unit, principal)
             found = await self._programs.titled(unit, names.fold(title))
+        absent = f"There is no program with the title {title[:80]!r}."
         if found is None:
-            raise NotFound(f"There is no program with the title {title[:80]!r}.")
-        return await self.program(principal, found.seq)
+            raise NotFound(absent)
+        try:
+            return await self.program(principal, found.seq)
+        except NotFound:
+            raise NotFound(absent) from None
 
     async def list_programs(
         self, principal: Principal, *, search: str = "", homes: bool = False, offset: int = 0, limit: int | None = None

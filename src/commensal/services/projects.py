@@ -11,7 +11,7 @@ from commensal.core.catalog import AVAILABILITY, ProjectPage, availability, leve
 from commensal.core.permissions import NO_RIGHTS, PublicLevel, Right
 from commensal.core.principals import Principal
 from commensal.core.projects import Mode, Program, Project, ProjectKind
-from commensal.errors import AlreadyExists, Invalid, InvalidRows, StateConflict
+from commensal.errors import AlreadyExists, Invalid, InvalidRows, NotFound, StateConflict
 from commensal.services.catalog_parts import CatalogParts, checked_properties, is_home_name, refuse_home_names
 from commensal.services.programs import Programs
 from commensal.storage.ports import Unit
@@ -178,14 +178,16 @@ class Projects(Programs, CatalogParts):
     async def project_in(
         self, principal: Principal, program: Ref | Program, code: str, *, right: Right = Right.READ
     ) -> Project:
-        """Return a program's project by its code, as ``project`` does."""
-        if isinstance(program, Program):
-            owner = program.code
-        else:
-            async with self._database.read() as unit:
-                await self._guard.access(unit, principal)
-                owner = (await self.find_program(unit, program)).code
-        return await self.project(principal, names.project_id(owner, code), right=right)
+        """Return a program's project by its code, as ``project`` does; never one of another program."""
+        async with self._database.read() as unit:
+            await self._guard.access(unit, principal)
+            owner = program if isinstance(program, Program) else await self.find_program(unit, program)
+            project = await self._projects.find_in(unit, owner.seq, names.polly_form(code))
+            if project is None:
+                raise NotFound(f"There is no project {names.project_id(owner.code, code)[:160]!r}.")
+            await self._guard.require(unit, principal, right, project=project)
+        await self._audit.read(principal, "project.read", project=project, target=project.project_id)
+        return project
 
     async def project_rights(self, principal: Principal, project: Project) -> Right:
         """Return all rights that the caller holds on a project; refuses nothing."""
@@ -239,6 +241,9 @@ class Projects(Programs, CatalogParts):
                 offset=max(0, offset),
                 limit=None if limit is None else max(0, min(limit, PAGE_LIMIT)),
             )
+            if only.program is not None and not total:
+                # A program of which the caller may not know is none: the answer must not tell that it exists.
+                await self._require_known(unit, principal, program, only.program)
         rights = {
             project.seq: access.rights(
                 program=project.program, project=project.seq, public_level=int(project.public_level)
@@ -282,29 +287,47 @@ class Projects(Programs, CatalogParts):
         """
         async with self._database.begin() as unit:
             project = await self._project(unit, principal, ref, Right.UPDATE, lock=True)
-            level = project.public_level
-            kept = project.properties
-            if properties is not None:
-                kept = checked_properties(properties)
-                level = level_of_availability(kept.pop(AVAILABILITY, None), level)
-            if extra is not UNCHANGED:
-                checked_properties(None, extra)
-            if title is not None and title != project.title:
-                names.check_title(title)
-                if unique_title and await self._title_taken(unit, title, by_other_than=project.seq):
-                    raise AlreadyExists(f"A project with the title {title!r} already exists.", field="title")
-            wanted = replace(
-                project,
-                title=project.title if title is None else title,
-                kind=project.kind if kind is None else self._same_sort(project, _kind(kind)),
-                properties=kept,
-                extra=project.extra if extra is UNCHANGED else extra,
-            )
-            if level != project.public_level:
-                await self._guard.require(unit, principal, Right.MANAGE, project=project)
-                wanted = await self._at_level(unit, wanted, level)
-            changed = await self._write(unit, wanted)
-            await self._audit.write(unit, principal, "project.update", project=project, target=project.project_id)
+            return await self.update_project_in(
+                unit, principal, project, title=title, properties=properties, extra=extra, kind=kind,
+                unique_title=unique_title,
+            )  # fmt: skip
+
+    async def update_project_in(
+        self,
+        unit: Unit,
+        principal: Principal,
+        project: Project,
+        *,
+        title: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        extra: Any = UNCHANGED,
+        kind: ProjectKind | str | None = None,
+        unique_title: bool = False,
+    ) -> Project:
+        """Change a locked project inside a transaction: for services that have asked the guard."""
+        level = project.public_level
+        kept = project.properties
+        if properties is not None:
+            kept = checked_properties(properties)
+            level = level_of_availability(kept.pop(AVAILABILITY, None), level)
+        if extra is not UNCHANGED:
+            checked_properties(None, extra)
+        if title is not None and title != project.title:
+            names.check_title(title)
+            if unique_title and await self._title_taken(unit, title, by_other_than=project.seq):
+                raise AlreadyExists(f"A project with the title {title!r} already exists.", field="title")
+        wanted = replace(
+            project,
+            title=project.title if title is None else title,
+            kind=project.kind if kind is None else self._same_sort(project, _kind(kind)),
+            properties=kept,
+            extra=project.extra if extra is UNCHANGED else extra,
+        )
+        if level != project.public_level:
+            await self._guard.require(unit, principal, Right.MANAGE, project=project)
+            wanted = await self._at_level(unit, wanted, level)
+        changed = await self._write(unit, wanted)
+        await self._audit.write(unit, principal, "project.update", project=project, target=project.project_id)
         return changed
 
     @staticmethod

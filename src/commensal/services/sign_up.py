@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlencode
 
 from commensal.core.principals import CredentialKind, Door, Principal, PrincipalKind
 from commensal.core.users import GivenRole, Invitation, User, clean_line, fold_email, normal_email
-from commensal.errors import AlreadyExists, Closed, Forbidden, Invalid, NotFound, StateConflict
+from commensal.errors import AlreadyExists, Closed, Forbidden, Invalid, NotFound, StateConflict, WrongPassword
 from commensal.services.accounts import Accounts
 from commensal.services.audit import is_site_admin
-from commensal.services.identity_parts import require_own_hand
 from commensal.services.passwords import check_password
 from commensal.services.secret_text import SECRET_LENGTH, digest, random_letters
 from commensal.storage.ports import Unit
@@ -28,6 +28,8 @@ INVITED_FOR = timedelta(days=14)
 RESET_FOR = timedelta(hours=1)
 #: One account gets at most one reset mail in this time.
 RESET_EVERY = timedelta(minutes=1)
+#: How long asking for one takes at least, so that the time does not tell whether there is an account.
+RESET_SECONDS = 0.25
 
 _DEAD_LINK = "This link is not valid any more: it was used, replaced or is too old. Ask for a new one."
 
@@ -69,42 +71,44 @@ class SignUp(Accounts):
         ``AlreadyExists`` when the address has an account, ``Closed`` when registration is closed and the caller is
         no site admin.
         """
-        parts = self._parts
-        require_own_hand(principal)
         if len(grants) > MOST_GRANTS:
             raise Invalid(f"An invitation brings {MOST_GRANTS} roles at most.", field="grants")
         email = normal_email(email)
         name = clean_line(name, field="name")
+        async with self._parts.database.begin() as unit:
+            return await self._invite(unit, principal, email, name, grants)
+
+    async def _invite(
+        self, unit: Unit, principal: Principal, email: str, name: str, grants: Sequence[GivenRole]
+    ) -> Invitation:
+        parts = self._parts
         secret = random_letters(43)
         now = parts.now()
-        async with parts.database.begin() as unit:
-            await self._may_invite(principal, grants)
-            if grants:
-                if parts.grants is None:
-                    raise Invalid("Invitations with grants are not available here.", field="grants")
-                await parts.grants.check(unit, principal, grants)
-            if await parts.users.by_email(unit, fold_email(email)) is not None:
-                raise AlreadyExists("This address has an account already: give the rights to it.", field="email")
-            invitation = await parts.invitations.put(
-                unit,
-                email=email,
-                folded=fold_email(email),
-                name=name,
-                sha256=digest(secret),
-                grants=grants,
-                made_by=principal.user,
-                made=now,
-                expires=now + INVITED_FOR,
-            )
-            link = self._link(INVITATION_PATH, secret)
-            await self._mail_invitation(unit, principal, email, link)
-            await parts.audit.write(
-                unit,
-                principal,
-                "user.invite",
-                target=email,
-                details={"grants": [grant.to_json() for grant in grants]},
-            )
+        await parts.guard.require_signed_in(unit, principal, "user.invite")
+        await self._require_own_hand(principal, "user.invite")
+        await self._may_invite(principal, grants)
+        if grants:
+            if parts.grants is None:
+                raise Invalid("Invitations with grants are not available here.", field="grants")
+            await parts.grants.check(unit, principal, grants)
+        if await parts.users.by_email(unit, fold_email(email)) is not None:
+            raise AlreadyExists("This address has an account already: give the rights to it.", field="email")
+        invitation = await parts.invitations.put(
+            unit,
+            email=email,
+            folded=fold_email(email),
+            name=name,
+            sha256=digest(secret),
+            grants=grants,
+            made_by=principal.user,
+            made=now,
+            expires=now + INVITED_FOR,
+        )
+        link = self._link(INVITATION_PATH, secret)
+        await self._mail_invitation(unit, principal, email, link)
+        await parts.audit.write(
+            unit, principal, "user.invite", target=email, details={"grants": [grant.to_json() for grant in grants]}
+        )
         return _with_link(invitation, link)
 
     async def _may_invite(self, principal: Principal, grants: Sequence[GivenRole]) -> None:
@@ -133,14 +137,19 @@ class SignUp(Accounts):
         parts = self._parts
         async with parts.database.read() as unit:
             seq = await parts.guard.require_signed_in(unit, principal)
-            return await parts.invitations.open_ones(
+            found = await parts.invitations.open_ones(
                 unit, parts.now(), made_by=None if is_site_admin(principal) else seq
             )
+        await parts.audit.read(principal, "invitation.list", n=len(found))
+        return found
 
     async def _own_invitation(self, unit: Unit, principal: Principal, number: int) -> Invitation:
         await self._parts.guard.require_signed_in(unit, principal)
         found = await self._parts.invitations.get(unit, number) if abs(number) < 1 << 63 else None
-        if found is None or not (is_site_admin(principal) or found.made_by == principal.user):
+        if found is not None and not (is_site_admin(principal) or found.made_by == principal.user):
+            await self._parts.audit.refusal(principal, "user.invite", target=f"invitation {found.id}")
+            found = None
+        if found is None:
             raise NotFound("There is no such invitation.")
         if found.used is not None:
             raise StateConflict("This invitation has been used.")
@@ -148,9 +157,11 @@ class SignUp(Accounts):
 
     async def resend_invitation(self, principal: Principal, number: int) -> Invitation:
         """Make and send a new link for an open invitation; the old one dies, the 14 days begin again."""
-        async with self._parts.database.read() as unit:
+        async with self._parts.database.begin() as unit:
             found = await self._own_invitation(unit, principal, number)
-        return await self.invite(principal, found.email, name=found.name, grants=found.grants)
+            if found.made_by != principal.user:  # the new one does not replace it: it would stay good beside it
+                await self._parts.invitations.withdraw(unit, number)
+            return await self._invite(unit, principal, found.email, found.name, found.grants)
 
     async def withdraw_invitation(self, principal: Principal, number: int) -> None:
         """Make an open invitation void."""
@@ -171,18 +182,28 @@ class SignUp(Accounts):
     async def accept_invitation(self, principal: Principal, token: str, password: str, *, name: str = "") -> User:
         """Use an invitation: add the account with its grants; ``principal`` is the anonymous caller.
 
-        An account that came into being since is left as it is, only the grants are given to it. Raises
-        ``NotFound`` for a link that was used or is too old, ``InvalidRows`` for the password (the link
-        then stays good).
+        An account that came into being since gets the grants, if the password is its own: an address proves nothing
+        about who registered it. Raises ``NotFound`` for a link that was used or is too old, ``WrongPassword`` and
+        ``TooManyRequests`` as ``sign_in``, ``InvalidRows`` for a new password (the link then stays good).
         """
         parts = self._parts
         waiting = await self.invitation(token)
-        email, name, hashed = await self._new_account(waiting.email, name or waiting.name, password)
+        async with parts.database.read() as unit:
+            there = await parts.users.by_email(unit, fold_email(waiting.email))
+        if there is not None:
+            proved, _ = await self._proved(waiting.email, password, principal, "user.accept_invitation")
+            if proved is None:
+                raise WrongPassword("This address has an account already: type its password.", field="password")
+            email, name, hashed = waiting.email, name, None
+        else:
+            email, name, hashed = await self._new_account(waiting.email, name or waiting.name, password)
         async with parts.database.begin() as unit:
             used = await parts.invitations.use(unit, _link_digest(token), parts.now())
             if used is None or used.email != waiting.email:
                 raise NotFound(_DEAD_LINK)
             user = await parts.users.by_email(unit, fold_email(email))
+            if (user is None) != (there is None):
+                raise StateConflict("An account was made with this address at this moment; open the link again.")
             if user is None:
                 user = await self._store(unit, principal, email, name=name, hashed=hashed, site_admin=False)
             await parts.audit.write(
@@ -222,8 +243,11 @@ class SignUp(Accounts):
     async def request_password_reset(self, principal: Principal, email: str) -> None:
         """Mail a link that sets a new password; the answer is the same whether there is an account or not.
 
-        Without a mail server the link is in the log.
+        It also takes the same time. Without a mail server the link is in the log.
         """
+        await asyncio.gather(self._request_reset(principal, email), asyncio.sleep(RESET_SECONDS))
+
+    async def _request_reset(self, principal: Principal, email: str) -> None:
         parts = self._parts
         try:
             folded = fold_email(normal_email(email))
@@ -243,6 +267,7 @@ class SignUp(Accounts):
         parts = self._parts
         async with parts.database.begin() as unit:
             await parts.guard.require_site_admin(unit, principal, "user.reset_link")
+            await self._require_own_hand(principal, "user.reset_link")
             found = await self._may_change(unit, principal, user, "user.reset_link")
             if not found.active:
                 raise StateConflict("This account is switched off; switch it on first.")

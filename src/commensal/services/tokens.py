@@ -282,7 +282,7 @@ def _kid_of(token: str) -> str:
         if again != token:
             raise ValueError
         header = cast("object", msgspec.json.decode(raw[0]))
-    except (ValueError, UnicodeError, msgspec.MsgspecError) as error:
+    except (ValueError, UnicodeError, RecursionError, msgspec.MsgspecError) as error:
         raise Unauthenticated(_NOT_OURS) from error
     kid = cast("dict[str, object]", header).get("kid") if isinstance(header, dict) else None
     if not isinstance(kid, str):

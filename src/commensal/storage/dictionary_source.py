@@ -15,9 +15,10 @@ import importlib.util
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +31,7 @@ __all__ = ["parse_yaml", "read_folder", "read_roles", "read_source"]
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _INNER = ("schemas", "gdcdictionary/schemas")
 _MAX_JSON = 256 << 20
+_MAX_VALUES = 2_000_000
 
 #: The parser in C is about ten times as fast; both are safe loaders that make plain values only.
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -90,7 +92,7 @@ def parse_yaml(data: bytes, name: str) -> Any:
     name and line for what is no YAML, and for values that JSON cannot carry.
     """
     try:
-        return _plain(yaml.load(data, Loader=_LOADER), name)  # noqa: S506 (a safe loader, see _LOADER)
+        return _plain(yaml.load(data, Loader=_LOADER), name, count())  # noqa: S506 (a safe loader, see _LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}" if mark else ""
@@ -174,6 +176,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         msg = f"{path} line {error.lineno}: no valid JSON: {error.msg}."
         raise SetupError(msg) from None
+    except RecursionError:
+        msg = f"The dictionary {path} is nested too deeply."
+        raise SetupError(msg) from None
     except (OSError, EOFError, ValueError) as error:
         msg = f"The dictionary {path} cannot be read: {error}."
         raise SetupError(msg) from None
@@ -192,13 +197,16 @@ def _no_constant(name: str) -> Any:
     raise ValueError(msg)
 
 
-def _plain(value: Any, name: str) -> Any:
-    """Turn what YAML can say and JSON cannot into its JSON form."""
+def _plain(value: Any, name: str, seen: Iterator[int]) -> Any:
+    """Turn what YAML can say and JSON cannot into its JSON form; aliases are written out, so that is bounded."""
+    if next(seen) > _MAX_VALUES:
+        msg = f"{name}: has more than {_MAX_VALUES:,} values, aliases written out; this is no schema."
+        raise SetupError(msg)
     if isinstance(value, dict):
         mapping = cast("dict[Any, Any]", value)
-        return {_key(key, name): _plain(item, name) for key, item in mapping.items()}
+        return {_key(key, name): _plain(item, name, seen) for key, item in mapping.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, name) for item in cast("list[Any]", value)]
+        return [_plain(item, name, seen) for item in cast("list[Any]", value)]
     if isinstance(value, datetime | date):
         return value.isoformat()
     if value is None or isinstance(value, str | bool | int):

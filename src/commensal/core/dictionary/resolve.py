@@ -29,11 +29,15 @@ def resolve(raw: Mapping[str, Any]) -> dict[str, Any]:
     already (then only what it lacks is added). Adds ``root``, ``data_release`` and ``metaschema`` where they are
     missing. Raises SetupError with a line for every reference that leads nowhere or in a circle.
     """
-    files = _as_files(raw)
-    nodes = _nodes(files)
-    walker = _Resolver(files)
-    for name in nodes.values():
-        walker.visit(files[name], name, "")
+    try:
+        files = _as_files(raw)
+        nodes = _nodes(files)
+        walker = _Resolver(files)
+        for name in nodes.values():
+            walker.visit(files[name], name, "")
+    except RecursionError:
+        msg = "The dictionary cannot be used: it is nested too deeply."
+        raise SetupError(msg) from None
     if walker.problems:
         msg = "The dictionary cannot be used:\n" + "\n".join(f"  {line}" for line in walker.problems)
         raise SetupError(msg)

@@ -46,9 +46,12 @@ class Credentials(Protocol):
         ...
 
     async def by_basic(
-        self, unit: Unit, sha256: bytes, account: str, address: str
-    ) -> tuple[LiveCredential | None, Failures | None]:
-        """Return the credential of a login and password, and the failures of an account, in one statement."""
+        self, unit: Unit, sha256: bytes, login: str, account: str, address: str
+    ) -> tuple[LiveCredential | None, bool, Failures | None]:
+        """Return the credential of a login and password, whether there is such a login, and its failures.
+
+        One statement; ``account`` is the name under which failures of the login are counted.
+        """
         ...
 
     async def get(self, unit: Unit, number: int) -> Credential | None:

@@ -101,6 +101,13 @@ class GroupStore(Protocol):
         """Give a group another name; False when it is taken."""
         ...
 
+    async def orphaned(self, unit: Unit, group: int, users: Sequence[int] | None) -> str | None:
+        """Return the code of a program that only these members of a group (None: all) own by a grant without end.
+
+        Locks the programs that the group owns, as every change of an owner does.
+        """
+        ...
+
     async def delete(self, unit: Unit, group: int) -> None:
         """Remove a group with its memberships and grants."""
         ...

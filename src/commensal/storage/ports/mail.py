@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class Letter:
     id: int
     recipient: str
     subject: str
-    body: str
+    body: str = field(repr=False)
     attempts: int
 
 

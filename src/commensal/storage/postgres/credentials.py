@@ -98,20 +98,22 @@ class PgCredentials:
         )
 
     async def by_basic(
-        self, unit: Unit, sha256: bytes, account: str, address: str
-    ) -> tuple[LiveCredential | None, Failures | None]:
+        self, unit: Unit, sha256: bytes, login: str, account: str, address: str
+    ) -> tuple[LiveCredential | None, bool, Failures | None]:
         """See the port."""
         row = await pg(unit).row(
-            f"""select {_COLUMNS}, {USER_COLUMNS}, f.n, f.last
+            f"""select {_COLUMNS}, {USER_COLUMNS}, f.n, f.last,
+                exists (select from credentials k where k.public_id = $4 and k.public_id <> '') as known
             from (select 1) one left join credentials c on c.sha256 = $1 left join users u on u.seq = c.user_seq
             left join sign_in_failures f on f.account_folded = $2 and f.address = $3""",  # noqa: S608
             sha256,
             account,
             address,
+            login,
         )
         assert row is not None
         failures = None if row["n"] is None else Failures(row["n"], row["last"])
-        return (None if row["id"] is None else _live(row)), failures
+        return (None if row["id"] is None else _live(row)), row["known"], failures
 
     async def get(self, unit: Unit, number: int) -> Credential | None:
         """See the port."""

@@ -24,6 +24,7 @@ __all__ = ["PgDatabase", "PgUnit", "StatementCount", "counting", "ended_when_los
 
 #: How long a request waits for a connection before it is told to come back later (seconds).
 WAIT_FOR_CONNECTION = 5.0
+RETRY_CONNECTION = 0.1
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 
@@ -221,23 +222,38 @@ class PgDatabase:
             except (TimeoutError, *_LOST):
                 pool.terminate()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        try:
-            async with asyncio.timeout(WAIT_FOR_CONNECTION):
+    async def _acquire(self) -> tuple[asyncpg.Pool[Any], asyncpg.Connection[Any]]:
+        """Get a connection, and keep trying while the server is away: nothing was sent yet, so that is safe."""
+        while True:
+            try:
                 if self._pool is None:
                     await self.open()
                 pool = self._pool
                 if pool is None:
                     raise Unavailable("The server is stopping.")
-                connection = await pool.acquire()
+                return pool, await pool.acquire()
+            except asyncpg.InterfaceError:
+                raise  # the pool is being closed
+            except TimeoutError:
+                raise
+            except _LOST:
+                await asyncio.sleep(RETRY_CONNECTION)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with asyncio.timeout(WAIT_FOR_CONNECTION):
+                pool, connection = await self._acquire()
         except _LOST as error:
             raise Unavailable("The database cannot be reached right now; try again in a moment.") from error
         broken = False
         try:
             yield connection
         except asyncpg.DataError as error:
-            # Class 22, or refused by asyncpg before it was sent: the request is wrong, not the server.
+            # Class 22, or refused by asyncpg before it was sent: the request is wrong, not the server. A value of
+            # another type than the column's is our own mistake.
+            if isinstance(error.__cause__, TypeError):
+                raise
             raise Malformed(
                 "A value of the request cannot be stored or compared: a number is too large, or a text holds U+0000 or "
                 "half of a surrogate pair."

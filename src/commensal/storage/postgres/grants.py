@@ -215,6 +215,26 @@ class PgGroupStore:
         )
         return changed == 1
 
+    async def orphaned(self, unit: Unit, group: int, users: Sequence[int] | None) -> str | None:
+        """Return the code of a program that only these members of a group (None: all) own; locks the programs."""
+        p = pg(unit)
+        await p.run(
+            "select 1 from programs where seq in (select program from grants where group_seq = $1 "
+            "and role = 'owner' and project is null and until is null) order by seq for no key update",
+            group,
+        )
+        return await p.value(
+            "select p.code from grants g join programs p on p.seq = g.program where g.group_seq = $1 "
+            "and g.role = 'owner' and g.project is null and g.until is null and not exists ("
+            "select from grants o left join group_members m on m.group_seq = o.group_seq "
+            "join users u on u.seq = coalesce(o.user_seq, m.user_seq) "
+            "where o.program = g.program and o.role = 'owner' and o.project is null and o.until is null and u.active "
+            "and not (o.group_seq is not distinct from $1 and ($2::bigint[] is null or u.seq = any($2)))) "
+            'order by p.code collate "C" limit 1',
+            group,
+            None if users is None else list(users),
+        )
+
     async def delete(self, unit: Unit, group: int) -> None:
         """Remove a group; memberships and grants go with it."""
         await pg(unit).run("delete from groups where seq = $1", group)

@@ -154,6 +154,8 @@ class PgUsers:
 
     async def other_site_admins(self, unit: Unit, seq: int) -> int:
         """See the port."""
+        # Two site admins who end each other's office at the same time must not both succeed.
+        await pg(unit).run("select pg_advisory_xact_lock(hashtextextended('commensal site admins', 0))")
         return await pg(unit).value("select count(*) from users where site_admin and active and seq <> $1", seq)
 
 
