@@ -19,7 +19,6 @@ import urllib.request
 from pathlib import Path
 
 import psutil
-
 from tests.conftest import make_data_base
 
 

@@ -129,6 +129,11 @@ class PgDeletion(PgUndelete):
         rows = await pg(unit).rows("select seq from projects where program = $1 order by seq", program)
         return [row["seq"] for row in rows]
 
+    async def files_in(self, unit: Unit, files: Sequence[int], project: int) -> bool:
+        """See the port."""
+        sql = "select count(*) from files where seq = any($1::bigint[]) and project = $2"
+        return int(await pg(unit).value(sql, files, project)) == len(set(files))
+
     async def catalog_objects_of(self, unit: Unit, program: int) -> int:
         """See the port."""
         return int(await pg(unit).value("select count(*) from catalog_objects where program = $1", program))
@@ -199,17 +204,13 @@ class PgDeletion(PgUndelete):
 
     async def find(self, unit: Unit, number: int, *, lock: bool = False) -> Deletion | None:
         """See the port."""
-        row = await pg(unit).row(
-            "select * from deletions where id = $1" + (" for update" if lock else ""), number
-        )
+        row = await pg(unit).row("select * from deletions where id = $1" + (" for update" if lock else ""), number)  # noqa: S608
         return None if row is None else _deletion(row)
 
 
 async def _begin(own: PgUnit, new: NewDeletion) -> int:
     return int(
-        await own.value(
-            _NEW, new.kind, new.program, new.project, new.title, new.who, new.who_label, new.door, new.at
-        )
+        await own.value(_NEW, new.kind, new.program, new.project, new.title, new.who, new.who_label, new.door, new.at)
     )
 
 

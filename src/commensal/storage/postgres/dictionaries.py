@@ -44,13 +44,22 @@ _SETTLE = (
     "update members m set record_type = r.type from records r where r.seq = m.record and m.record_type <> r.type",
 )
 _SETTLE_DELETED = (
-    "update deleted_records t set type = w.new from unnest($1::text[], $2::text[]) as w (old, new) where t.type = w.old",
-    "update deleted_links t set src_type = w.new from unnest($1::text[], $2::text[]) as w (old, new) "
-    "where t.src_type = w.old",
-    "update deleted_links t set dst_type = w.new from unnest($1::text[], $2::text[]) as w (old, new) "
-    "where t.dst_type = w.old",
-    "update deleted_members t set record_type = w.new from unnest($1::text[], $2::text[]) as w (old, new) "
-    "where t.record_type = w.old",
+    (
+        "update deleted_records t set type = w.new from unnest($1::text[], $2::text[]) as w (old, new) "
+        "where t.type = w.old"
+    ),
+    (
+        "update deleted_links t set src_type = w.new from unnest($1::text[], $2::text[]) as w (old, new) "
+        "where t.src_type = w.old"
+    ),
+    (
+        "update deleted_links t set dst_type = w.new from unnest($1::text[], $2::text[]) as w (old, new) "
+        "where t.dst_type = w.old"
+    ),
+    (
+        "update deleted_members t set record_type = w.new from unnest($1::text[], $2::text[]) as w (old, new) "
+        "where t.record_type = w.old"
+    ),
 )
 
 
@@ -116,7 +125,7 @@ class PgDictionaries:
             )
         except asyncpg.UniqueViolationError as error:
             raise AlreadyExists(
-                f"Two records of one project would have the same name in one type; rename one first: {error.detail}"
+                f"Two records of one project would have the same name in one type; rename one first: {error}"
             ) from error
         gone = [row.record for row in rows if row.type != row.record.type]
         if gone:

@@ -16,7 +16,18 @@ import msgspec
 from commensal.core.records import Target, Write
 from commensal.storage.ports.records import Stamp
 
-__all__ = ["LINK_COLUMNS", "RECORD_COLUMNS", "VERSION_COLUMNS", "link_rows", "new_rows", "snapshot", "version_rows"]
+__all__ = [
+    "HEADER",
+    "LINK_COLUMNS",
+    "RECORD_COLUMNS",
+    "TRAILER",
+    "VERSION_COLUMNS",
+    "first_version_rows",
+    "link_rows",
+    "record_rows",
+    "snapshot",
+    "version_rows",
+]
 
 RECORD_COLUMNS: Final = (
     *("project", "type", "state", "version", "change", "created", "updated"),
@@ -28,8 +39,8 @@ VERSION_COLUMNS: Final = (
 )
 LINK_COLUMNS: Final = ("project", "src_type", "name", "dst_project", "dst_type", "src", "dst")
 
-_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER: Final = b"\xff\xff"
+HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -62,58 +73,76 @@ def _time(value: datetime) -> bytes:
     return _bigint((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds)
 
 
-def new_rows(stamp: Stamp, writes: Sequence[Write]) -> tuple[bytes, bytes, bytes]:
-    """Return the COPY data of new records, of their links (empty when there are none) and of their first versions."""
+def record_rows(stamp: Stamp, writes: Sequence[Write]) -> tuple[bytes, list[bytes]]:
+    """Return the rows of new records, and each one's properties as JSON text for :func:`first_version_rows`."""
     length, encode, number_then = _length, _encode, _number_then
-    version_numbers = _version_numbers
-    heads: dict[tuple[str, str], tuple[bytes, bytes, bytes]] = {}
-    records: list[bytes] = [_HEADER]
-    versions: list[bytes] = [_HEADER]
-    add_record, add_version = records.append, versions.append
+    heads: dict[tuple[str, str], bytes] = {}
+    records: list[bytes] = []
+    texts: list[bytes] = []
+    add, keep = records.append, texts.append
     from_hex = bytes.fromhex
     join = b"".join
     for write in writes:
         key = (write.type, write.state)
         head = heads.get(key)
         if head is None:
-            head = heads[key] = (
-                _record_head(stamp, *key),
-                _version_head(stamp, write.type, "create"),
-                b',"state":' + encode(write.state) + b',"props":',
-            )
+            head = heads[key] = _record_head(stamp, *key)
         sid = write.submitter_id
         raw_sid = sid.encode()
         folded = write.folded
         raw_folded = raw_sid if folded == sid else folded.encode()
         props = encode(write.props)
-        label = write.label
-        extra = write.extra
-        seq = write.seq
-        parts = (
-            head[0],
-            number_then(8, seq, 16),
-            from_hex(write.uuid.replace("-", "")),
-            length(len(raw_sid)),
-            raw_sid,
-            length(len(raw_folded)),
-            raw_folded,
-            length(len(props) + 1),
-            b"\x01",
-            props,
-        )
+        keep(props)
+        label, extra = write.label, write.extra
         if label is None and extra == {}:
-            add_record(join((*parts, b"\xff\xff\xff\xff\xff\xff\xff\xff")))
+            tail = b"\xff\xff\xff\xff\xff\xff\xff\xff"
         else:
-            raw_extra = encode(extra)
-            tail = _NULL if extra == {} else length(len(raw_extra) + 1) + b"\x01" + raw_extra
-            add_record(join((*parts, tail, _text(label))))
-        after = snapshot(write, props, head[2])
-        add_version(head[1])
-        add_version(version_numbers(4, 1, 8, seq, len(after)))
-        add_version(after)
-    records.append(_TRAILER)
-    versions.append(_TRAILER)
-    return join(records), link_rows(stamp, writes), join(versions)
+            tail = _json(extra) + _text(label)
+        add(
+            join(
+                (
+                    head,
+                    number_then(8, write.seq, 16),
+                    from_hex(write.uuid.replace("-", "")),
+                    length(len(raw_sid)),
+                    raw_sid,
+                    length(len(raw_folded)),
+                    raw_folded,
+                    length(len(props) + 1),
+                    b"\x01",
+                    props,
+                    tail,
+                )
+            )
+        )
+    return join(records), texts
+
+
+def first_version_rows(stamp: Stamp, writes: Sequence[Write], texts: Sequence[bytes]) -> bytes:
+    """Return the rows of the first versions of new records, whose properties are ``texts``."""
+    version_numbers = _version_numbers
+    heads: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+    versions: list[bytes] = []
+    for write, props in zip(writes, texts, strict=True):
+        key = (write.type, write.state)
+        head = heads.get(key)
+        if head is None:
+            head = heads[key] = (_version_head(stamp, write.type, "create"), _state(write.state))
+        after = snapshot(write, props, head[1])
+        versions += (head[0], version_numbers(4, 1, 8, write.seq, len(after)), after)
+    return b"".join(versions)
+
+
+def _state(state: str) -> bytes:
+    return b',"state":' + _encode(state) + b',"props":'
+
+
+def _json(value: object) -> bytes:
+    """Return a jsonb field; nothing (``{}``) is SQL null."""
+    if value == {}:
+        return _NULL
+    data = _encode(value)
+    return _length(len(data) + 1) + b"\x01" + data
 
 
 def snapshot(write: Write, props: bytes | None = None, state: bytes | None = None) -> bytes:
@@ -122,7 +151,7 @@ def snapshot(write: Write, props: bytes | None = None, state: bytes | None = Non
     if props is None:
         props = encode(write.props)
     if state is None:
-        state = b',"state":' + encode(write.state) + b',"props":'
+        state = _state(write.state)
     parts = [b'{"submitter_id":', encode(write.submitter_id), state, props]
     if write.label is not None:
         parts += (b',"label":', encode(write.label))
@@ -140,9 +169,9 @@ def snapshot(write: Write, props: bytes | None = None, state: bytes | None = Non
 
 
 def link_rows(stamp: Stamp, writes: Sequence[Write]) -> bytes:
-    """Return the COPY data of the links that these writes add; empty when there are none."""
+    """Return the rows of the links that these writes add."""
     heads: dict[tuple[str, str, str, int], bytes] = {}
-    rows: list[bytes] = [_HEADER]
+    rows: list[bytes] = []
     add = rows.append
     numbers = _numbers
     for write in writes:
@@ -153,23 +182,19 @@ def link_rows(stamp: Stamp, writes: Sequence[Write]) -> bytes:
                 head = heads[key] = _link_head(stamp, write, name, target)
             add(head)
             add(numbers(8, write.seq, 8, target.seq))
-    if len(rows) == 1:
-        return b""
-    rows.append(_TRAILER)
     return b"".join(rows)
 
 
 def version_rows(stamp: Stamp, writes: Sequence[Write], action: str) -> bytes:
-    """Return the COPY data of the newest versions of changed records."""
+    """Return the rows of the newest versions of changed records."""
     heads: dict[str, bytes] = {}
-    rows: list[bytes] = [_HEADER]
+    rows: list[bytes] = []
     for write in writes:
         head = heads.get(write.type)
         if head is None:
             head = heads[write.type] = _version_head(stamp, write.type, action)
         after = snapshot(write)
         rows += (head, _version_numbers(4, write.version, 8, write.seq, len(after)), after)
-    rows.append(_TRAILER)
     return b"".join(rows)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import asyncpg
@@ -14,13 +15,17 @@ from commensal.core.projects import Mode, Project, ProjectKind
 from commensal.core.records import ProjectRow, Record, StoredLink, Target, Write
 from commensal.storage.ports import Unit
 from commensal.storage.ports.records import Allocation, Clash, LookUp, Stamp, TransactionRow
-from commensal.storage.postgres.database import PgUnit, pg
+from commensal.storage.postgres.database import PgUnit, ended_when_lost, pg
 from commensal.storage.postgres.record_rows import (
+    HEADER,
     LINK_COLUMNS,
     RECORD_COLUMNS,
+    TRAILER,
     VERSION_COLUMNS,
+    first_version_rows,
     link_rows,
-    new_rows,
+    record_rows,
+    snapshot,
     version_rows,
 )
 
@@ -38,15 +43,16 @@ _PROJECT = (
 )
 _LOCKS = {"none": "", "share": "for share of p", "update": "for update of p"}
 
-#: ``whole`` names get their values; targets only what a link needs.
+#: ``whole`` names get their values; targets only what a link needs. The type is compared outside (``offset 0``):
+#: while a table was never analysed, the planner takes (project, type) to be as selective as the unique name, and
+#: would read all records of the type for each name.
+_NAMED = "select * from records n where n.project = $1 and n.sid_folded = w.folded offset 0"
 _LOOK_UP = f"""
 select {RECORD_LIST}, r.sid_folded, true as whole
-  from unnest($2::text[], $3::text[]) as w (type, folded)
-  join records r on r.project = $1 and r.type = w.type and r.sid_folded = w.folded
+  from unnest($2::text[], $3::text[]) as w (type, folded) cross join lateral ({_NAMED}) r where r.type = w.type
 union all
 select r.seq, r.uuid, r.project, r.type, r.submitter_id, null, '', null, null, 0, 0, null, null, r.sid_folded, false
-  from unnest($4::text[], $5::text[]) as w (type, folded)
-  join records r on r.project = $1 and r.type = w.type and r.sid_folded = w.folded
+  from unnest($4::text[], $5::text[]) as w (type, folded) cross join lateral ({_NAMED}) r where r.type = w.type
 union all
 select {RECORD_LIST}, r.sid_folded, true as whole
   from unnest($6::uuid[]) as w (uuid) join records r on r.uuid = w.uuid
@@ -78,7 +84,7 @@ _RESULT = """
   (select array_agg(change order by type) from counted) as changes,
   (select low from span) as low, (select high from span) as high, (select every from span) as every
 """
-_ALLOCATE = f"with {_COUNTERS} select null::bigint as transaction, {_RESULT}"  # noqa: S608 - fixed text
+_ALLOCATE = f"with {_COUNTERS} select null::bigint as transaction, {_RESULT}"
 _ALLOCATE_LOGGED = f"""
 with logged as (insert into transactions
     (program, project, project_seq, role, state, submitter, submitter_name, door, is_dry_run)
@@ -95,10 +101,32 @@ from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::te
 where r.seq = w.seq and r.version = w.version - 1
 """
 
+#: New records, their links and first versions in one statement: what few records cost is the way there and back.
+_INSERT_FEW = """
+with made as (insert into records
+    (project, type, seq, uuid, submitter_id, sid_folded, label, state, props, extra, version, change, created, updated)
+  select $1, type, seq, uuid, sid, folded, label, state, props::jsonb, extra::jsonb, 1, change, $2, $2
+  from unnest($3::text[], $4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+    $11::text[], $12::bigint[])
+    as w (type, seq, uuid, sid, folded, label, state, props, extra, change)),
+linked as (insert into links (project, src, src_type, name, dst_project, dst, dst_type)
+  select $1, src, src_type, name, dst_project, dst, dst_type
+  from unnest($13::bigint[], $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::text[])
+    as w (src, src_type, name, dst_project, dst, dst_type))
+insert into record_versions (project, seq, n, type, who, door, transaction, action, at, after)
+select $1, seq, 1, type, $19, $20, $21, 'create', $2, after::json
+from unnest($3::text[], $4::bigint[], $22::text[]) as w (type, seq, after)
+"""
+
+#: Up to how many new records go as one statement instead of by COPY.
+SMALL = 8
+#: COPY data is made and sent in pieces of this many rows.
+_PIECE = 250
+
 _encode = msgspec.json.Encoder().encode
 
 
-def record_of(row: Mapping[str, Any]) -> Record:
+def record_of(row: asyncpg.Record) -> Record:
     """Return the record in a row of RECORD_LIST."""
     return Record(
         row["seq"],
@@ -117,14 +145,31 @@ def record_of(row: Mapping[str, Any]) -> Record:
     )
 
 
-async def copy_binary(unit: PgUnit, table: str, columns: Sequence[str], data: bytes) -> None:
-    """Send rows that are in COPY's binary form already."""
+async def copy_binary(
+    unit: PgUnit,
+    table: str,
+    columns: Sequence[str],
+    pieces: Iterable[bytes],
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Send rows that are in COPY's binary form already.
+
+    Pieces are made one by one, while the database works on the ones before, and other requests have their turn between
+    them. ``meanwhile`` runs after the last.
+    """
     unit.sent(f"copy {table}")
 
     async def source() -> AsyncIterator[bytes]:
-        yield data
+        yield HEADER
+        for piece in pieces:
+            yield piece
+            await asyncio.sleep(0)
+        if meanwhile is not None:
+            meanwhile()
+        yield TRAILER
 
-    await unit.raw.copy_to_table(table, columns=list(columns), source=source(), format="binary")  # pyright: ignore[reportUnknownMemberType]
+    with ended_when_lost(unit.raw):
+        await unit.raw.copy_to_table(table, columns=list(columns), source=source(), format="binary")  # pyright: ignore[reportUnknownMemberType]
 
 
 class PgRecordWrites:
@@ -218,19 +263,34 @@ class PgRecordWrites:
         seqs = every if every is not None else range(row["low"] or 0, (row["high"] or -1) + 1)
         return Allocation(row["transaction"], dict(zip(row["types"] or (), row["changes"] or (), strict=True)), seqs)
 
-    async def insert(self, unit: Unit, stamp: Stamp, writes: Sequence[Write]) -> None:
+    async def insert(
+        self, unit: Unit, stamp: Stamp, writes: Sequence[Write], meanwhile: Callable[[], None] | None = None
+    ) -> None:
         """See the port."""
-        if not writes:
-            return
-        records, links, versions = new_rows(stamp, writes)
         own = pg(unit)
         try:
-            await copy_binary(own, "records", RECORD_COLUMNS, records)
+            if len(writes) <= SMALL:
+                if writes:
+                    await _insert_few(own, stamp, writes)
+                if meanwhile is not None:
+                    meanwhile()
+                return
+            slices = [writes[start : start + _PIECE] for start in range(0, len(writes), _PIECE)]
+            texts: list[list[bytes]] = []
+
+            def records() -> Iterator[bytes]:
+                for part in slices:
+                    rows, props = record_rows(stamp, part)
+                    texts.append(props)
+                    yield rows
+
+            await copy_binary(own, "records", RECORD_COLUMNS, records())
         except asyncpg.UniqueViolationError as error:
             raise Clash(str(error)) from error
-        if links:
-            await copy_binary(own, "links", LINK_COLUMNS, links)
-        await copy_binary(own, "record_versions", VERSION_COLUMNS, versions)
+        versions = (first_version_rows(stamp, part, props) for part, props in zip(slices, texts, strict=True))
+        await copy_binary(own, "record_versions", VERSION_COLUMNS, versions, meanwhile)
+        if any(write.added for write in writes):
+            await copy_binary(own, "links", LINK_COLUMNS, (link_rows(stamp, part) for part in slices))
 
     async def update(self, unit: Unit, stamp: Stamp, writes: Sequence[Write], action: str = "update") -> None:
         """See the port."""
@@ -262,8 +322,8 @@ class PgRecordWrites:
                 )
             links = link_rows(stamp, writes)
             if links:
-                await copy_binary(own, "links", LINK_COLUMNS, links)
-            await copy_binary(own, "record_versions", VERSION_COLUMNS, version_rows(stamp, writes, action))
+                await copy_binary(own, "links", LINK_COLUMNS, [links])
+            await copy_binary(own, "record_versions", VERSION_COLUMNS, [version_rows(stamp, writes, action)])
         except asyncpg.UniqueViolationError as error:
             raise Clash(str(error)) from error
 
@@ -284,11 +344,41 @@ class PgRecordWrites:
     async def known_codes(self, unit: Unit, polly: Sequence[str], uuids: Sequence[str]) -> set[str]:
         """See the port."""
         rows = await pg(unit).rows(
-            "select code, uuid::text as uuid from projects where polly_code = any($1::text[]) or uuid = any($2::uuid[])",
+            "select code, uuid::text as uuid from projects "
+            "where polly_code = any($1::text[]) or uuid = any($2::uuid[])",
             polly,
             uuids,
         )
         return {fold(cast("str", row["code"])) for row in rows} | {cast("str", row["uuid"]) for row in rows}
+
+
+async def _insert_few(own: PgUnit, stamp: Stamp, writes: Sequence[Write]) -> None:
+    links = [(write, name, target) for write in writes for name, target in write.added]
+    await own.run(
+        _INSERT_FEW,
+        stamp.project,
+        stamp.at,
+        [write.type for write in writes],
+        [write.seq for write in writes],
+        [write.uuid for write in writes],
+        [write.submitter_id for write in writes],
+        [write.folded for write in writes],
+        [write.label for write in writes],
+        [write.state for write in writes],
+        [_encode(write.props).decode() for write in writes],
+        [None if write.extra == {} else _encode(write.extra).decode() for write in writes],
+        [stamp.changes[write.type] for write in writes],
+        [write.seq for write, _, _ in links],
+        [write.type for write, _, _ in links],
+        [name for _, name, _ in links],
+        [target.project for _, _, target in links],
+        [target.seq for _, _, target in links],
+        [target.type for _, _, target in links],
+        stamp.who,
+        stamp.door,
+        stamp.transaction,
+        [snapshot(write).decode() for write in writes],
+    )
 
 
 def _flat(names: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
 
 from commensal.core.conformity import StoredRow
 from commensal.core.names import fold
@@ -20,7 +21,8 @@ _ORDER = "order by r.seq offset $3 limit $4"
 _PAGE = f"select {RECORD_LIST} from records r {_ALL}{_ORDER}"  # noqa: S608 - fixed names
 _PAGE_MATCHING = f"select {RECORD_LIST} from records r {_MATCHING}{_ORDER}"  # noqa: S608 - fixed names
 _TOTAL = (
-    "select coalesce(sum(n), 0)::bigint from counters r where r.project = $1 and ($2::text[] is null or r.type = any($2))"
+    "select coalesce(sum(n), 0)::bigint from counters r "
+    "where r.project = $1 and ($2::text[] is null or r.type = any($2))"
 )
 _TOTAL_MATCHING = f"select count(*) from records r {_MATCHING.replace('$5', '$3')}"  # noqa: S608 - fixed text
 
@@ -69,9 +71,7 @@ class PgRecords:
             for row in await pg(unit).rows(f"select {RECORD_LIST} from records r where uuid = any($1::uuid[])", uuids)  # noqa: S608
         ]
 
-    async def by_names(
-        self, unit: Unit, project: int, types: Sequence[str], folded: Sequence[str]
-    ) -> list[Record]:
+    async def by_names(self, unit: Unit, project: int, types: Sequence[str], folded: Sequence[str]) -> list[Record]:
         """See the port."""
         sql = (
             f"select {RECORD_LIST} from records r "  # noqa: S608 - fixed names
@@ -141,7 +141,7 @@ class PgRecords:
                 row["transaction"],
                 row["before"],
                 row["after"],
-            )  # fmt: skip
+            )
             for row in await pg(unit).rows(_VERSIONS, seq)
         ]
 
@@ -151,6 +151,6 @@ class PgRecords:
             yield [StoredRow(record_of(row), _pairs(row)) for row in rows]
 
 
-def _pairs(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _pairs(row: asyncpg.Record) -> list[tuple[str, str]]:
     names = row["names"]
     return [] if names is None else list(zip(names, row["types"], strict=True))

@@ -28,44 +28,68 @@ _known: dict[str, str] = {}
 
 #: What stands where a row should come back, or is missing for it; each select gives sentences.
 _IN_THE_WAY = (
-    "select 'the name of ' || d.type || ' ' || d.submitter_id || ' is now that of the record ' || r.uuid "
-    "from deleted_records d join records r on r.project = d.project and r.type = d.type "
-    "and r.sid_folded = d.sid_folded where d.deletion = $1",
-    "select 'the id of ' || d.type || ' ' || d.submitter_id || ' (' || d.uuid || ') is now that of ' || r.type || ' ' "
-    "|| r.submitter_id from deleted_records d join records r on r.uuid = d.uuid where d.deletion = $1 "
-    "and (r.project, r.type, r.sid_folded) is distinct from (d.project, d.type, d.sid_folded)",
-    "select distinct 'the project it was in (number ' || d.project || ') is deleted itself' "
-    "from deleted_records d where d.deletion = $1 "
-    "and not exists (select from projects p where p.seq = d.project) "
-    "and not exists (select from deleted_projects p where p.seq = d.project and p.deletion = $1)",
-    "select 'the file path ' || d.path || ' is now that of the file ' || f.uuid from deleted_files d "
-    "join files f on f.project = d.project and f.path = d.path where d.deletion = $1",
-    "select distinct 'the project of a file (number ' || d.project || ') is deleted itself' "
-    "from deleted_files d where d.deletion = $1 and not exists (select from projects p where p.seq = d.project) "
-    "and not exists (select from deleted_projects p where p.seq = d.project and p.deletion = $1)",
-    "select 'the code of project ' || d.code || ' is now that of project ' || p.code || ' (number ' || p.seq || ')' "
-    "from deleted_projects d join projects p on p.polly_code = d.polly_code where d.deletion = $1",
-    "select 'the id of project ' || d.code || ' is now that of project ' || p.code from deleted_projects d "
-    "join projects p on p.uuid = d.uuid where d.deletion = $1 and p.polly_code <> d.polly_code",
-    "select distinct 'the program of project ' || d.code || ' is deleted itself' from deleted_projects d "
-    "where d.deletion = $1 and not exists (select from programs g where g.seq = d.program) "
-    "and not exists (select from deleted_programs g where g.seq = d.program and g.deletion = $1)",
-    "select 'the code, title or id of program ' || d.code || ' is now that of program ' || g.code "
-    "from deleted_programs d join programs g on g.code_folded = d.code_folded or g.title_folded = d.title_folded "
-    "or g.uuid = d.uuid where d.deletion = $1",
-    "select 'the record at the other end of a link ' || l.name || ' (number ' || e.seq || ') is deleted too"
-    "' || coalesce(': bring deletion ' || (select max(x.deletion) from deleted_records x where x.seq = e.seq) "
-    "|| ' back first', '') "
-    "from deleted_links l cross join lateral (values (l.src, 'record'), (l.dst, l.dst_type)) as e (seq, type) "
-    "where l.deletion = $1 and e.type not in ('project', 'program') "
-    "and not exists (select from records r where r.seq = e.seq) "
-    "and not exists (select from deleted_records x where x.seq = e.seq and x.deletion = $1)",
-    "select r.type || ' ' || r.submitter_id || ' points at another ' || l.dst_type || ' by ' || l.name || ' now' "
-    "from deleted_links l join records r on r.seq = l.src join links now on now.src = l.src and now.name = l.name "
-    "join unnest($2::text[], $3::text[]) as w (type, name) on w.type = l.src_type and w.name = l.name "
-    "where l.deletion = $1",
+    (
+        "select 'the name of ' || d.type || ' ' || d.submitter_id || ' is now that of the record ' || r.uuid "
+        "from deleted_records d join records r on r.project = d.project and r.type = d.type "
+        "and r.sid_folded = d.sid_folded where d.deletion = $1"
+    ),
+    (
+        "select 'the id of ' || d.type || ' ' || d.submitter_id || ' (' || d.uuid || ') is now that of ' || r.type "
+        "|| ' ' || r.submitter_id from deleted_records d join records r on r.uuid = d.uuid where d.deletion = $1 "
+        "and (r.project, r.type, r.sid_folded) is distinct from (d.project, d.type, d.sid_folded)"
+    ),
+    (
+        "select distinct 'the project it was in (number ' || d.project || ') is deleted itself' "
+        "from deleted_records d where d.deletion = $1 "
+        "and not exists (select from projects p where p.seq = d.project) "
+        "and not exists (select from deleted_projects p where p.seq = d.project and p.deletion = $1)"
+    ),
+    (
+        "select 'the file path ' || d.path || ' is now that of the file ' || f.uuid from deleted_files d "
+        "join files f on f.project = d.project and f.path = d.path where d.deletion = $1"
+    ),
+    (
+        "select distinct 'the project of a file (number ' || d.project || ') is deleted itself' "
+        "from deleted_files d where d.deletion = $1 and not exists (select from projects p where p.seq = d.project) "
+        "and not exists (select from deleted_projects p where p.seq = d.project and p.deletion = $1)"
+    ),
+    (
+        "select 'the code of project ' || d.code || ' is now that of project ' || p.code || ' (number ' || p.seq "
+        "|| ')' from deleted_projects d join projects p on p.polly_code = d.polly_code where d.deletion = $1"
+    ),
+    (
+        "select 'the id of project ' || d.code || ' is now that of project ' || p.code from deleted_projects d "
+        "join projects p on p.uuid = d.uuid where d.deletion = $1 and p.polly_code <> d.polly_code"
+    ),
+    (
+        "select distinct 'the program of project ' || d.code || ' is deleted itself' from deleted_projects d "
+        "where d.deletion = $1 and not exists (select from programs g where g.seq = d.program) "
+        "and not exists (select from deleted_programs g where g.seq = d.program and g.deletion = $1)"
+    ),
+    (
+        "select 'the code, title or id of program ' || d.code || ' is now that of program ' || g.code "
+        "from deleted_programs d join programs g on g.code_folded = d.code_folded or g.title_folded = d.title_folded "
+        "or g.uuid = d.uuid where d.deletion = $1"
+    ),
+    (
+        "select 'the record at the other end of a link ' || l.name || ' (number ' || e.seq || ') is deleted too"
+        "' || coalesce(': bring deletion ' || (select max(x.deletion) from deleted_records x where x.seq = e.seq) "
+        "|| ' back first', '') "
+        "from deleted_links l cross join lateral (values (l.src, 'record'), (l.dst, l.dst_type)) as e (seq, type) "
+        "where l.deletion = $1 and e.type not in ('project', 'program') "
+        "and not exists (select from records r where r.seq = e.seq) "
+        "and not exists (select from deleted_records x where x.seq = e.seq and x.deletion = $1)"
+    ),
+    (
+        "select r.type || ' ' || r.submitter_id || ' points at another ' || l.dst_type || ' by ' || l.name || ' now' "
+        "from deleted_links l join records r on r.seq = l.src join links now on now.src = l.src and now.name = l.name "
+        "join unnest($2::text[], $3::text[]) as w (type, name) on w.type = l.src_type and w.name = l.name "
+        "where l.deletion = $1"
+    ),
 )
-_WAY = " union all ".join(f"({sql} and $2::text[] is not null and $3::text[] is not null limit 20)" for sql in _IN_THE_WAY)
+_WAY = " union all ".join(
+    f"({sql} and $2::text[] is not null and $3::text[] is not null limit 20)" for sql in _IN_THE_WAY
+)
 
 _COUNT = """
 with back as (select project, type, count(*) as n from deleted_records where deletion = $1 group by project, type),
