@@ -10,7 +10,7 @@ from commensal.core.free_metadata import refuse_unstorable
 from commensal.core.permissions import PublicLevel, Right
 from commensal.core.principals import Principal
 from commensal.core.projects import Program, Project
-from commensal.errors import Invalid, NotFound, Problem
+from commensal.errors import NotFound, Problem
 from commensal.services.audit import Audit
 from commensal.services.clock import Clock, utc_now
 from commensal.services.guard import Guard
@@ -18,7 +18,7 @@ from commensal.storage.ports import Database, Unit
 from commensal.storage.ports.catalog import CollectionStore, ObjectStore, ProgramStore, ProjectStore, Ref
 from commensal.storage.ports.grants import GrantStore
 
-__all__ = ["CatalogParts", "PublicCheck", "StrictViolations", "checked_properties", "is_home_name", "refuse_home_names"]
+__all__ = ["CatalogParts", "PublicCheck", "StrictViolations", "checked_properties"]
 
 #: Raises Invalid when a project must not get this public level (patients, genomes, …).
 PublicCheck = Callable[[Unit, Project, PublicLevel], Awaitable[None]]
@@ -113,18 +113,6 @@ def checked_properties(properties: Mapping[str, Any] | None, extra: Any = None) 
     if extra is not None:
         refuse_unstorable(extra)
     return kept
-
-
-def is_home_name(text: str) -> bool:
-    """Tell whether a code or title has the form of a home program's, ``u<number>``."""
-    folded = names.fold(text.strip())
-    return folded[:1] == "u" and folded[1:].isdigit()
-
-
-def refuse_home_names(text: str, what: str) -> None:
-    """Raise Invalid for names that are kept for home programs; ``what`` ends in ``code`` or ``title``."""
-    if is_home_name(text):
-        raise Invalid(f"The {what} {text!r} is kept for a home program; choose another.", field=what.split()[-1])
 
 
 def _shown(ref: Ref) -> str:

@@ -15,7 +15,7 @@ from commensal.core.principals import Principal, PrincipalKind
 from commensal.core.projects import Mode, Program, Project, ProjectKind
 from commensal.errors import AlreadyExists, Closed, Invalid, NotFound, Unauthenticated
 from commensal.services.audit import is_site_admin
-from commensal.services.catalog_parts import CatalogParts, checked_properties, is_home_name, refuse_home_names
+from commensal.services.catalog_parts import CatalogParts, checked_properties
 from commensal.storage.ports import Unit
 from commensal.storage.ports.catalog import NewProgram, NewProject, ProgramView, Ref
 
@@ -47,9 +47,7 @@ class Programs(CatalogParts):
         async with self._database.begin() as unit:
             await self._guard.require_site_admin(unit, principal, "program.add")
             names.check_program_code(code)
-            refuse_home_names(code, "program code")
             title = names.check_title(title if title is not None else code)
-            refuse_home_names(title, "program title")
             program = await self._make_program(
                 unit, principal, code, title, listed=listed, properties=checked_properties(properties)
             )
@@ -74,10 +72,7 @@ class Programs(CatalogParts):
                 await self._audit.refusal(principal, "program.open")
                 raise Closed("Opening own programs is switched off here; ask a site admin for a program.")
             names.check_title(title)
-            refuse_home_names(title, "program title")
             wish = names.code_from_title(title, program=True)
-            if is_home_name(wish):
-                wish += "_"
             program: Program | None = None
             for _ in range(5):  # another request may take the code between looking and writing
                 code = await self._free_program_code(unit, wish)
@@ -188,16 +183,17 @@ class Programs(CatalogParts):
 
     async def _make_home(self, unit: Unit, principal: Principal, user: int) -> Program:
         name = names.home_code(user)
-        program = await self._insert_program(unit, principal, name, name, listed=False, properties={}, home_of=user)
-        if program is not None:
-            await self._own(unit, principal, program)
-            self._guard.forget()
-            return program
-        program = await self._programs.home_of(unit, user)  # a racing task made it, and has committed
-        self._guard.forget()
-        if program is None:
-            raise AlreadyExists(f"The name {name!r} of your home program is taken; ask a site admin.", field="code")
-        return program
+        for wish in (name, f"{name}_2", f"{name}_{uuid4().hex[:8]}"):  # somebody may have taken the plain name
+            program = await self._insert_program(unit, principal, wish, wish, listed=False, properties={}, home_of=user)
+            if program is not None:
+                await self._own(unit, principal, program)
+                self._guard.forget()
+                return program
+            program = await self._programs.home_of(unit, user)  # a racing task made it, and has committed
+            if program is not None:
+                self._guard.forget()
+                return program
+        raise AlreadyExists(f"The name {name!r} of your home program is taken; ask a site admin.", field="code")
 
     async def _insert_project(
         self,
@@ -334,10 +330,8 @@ class Programs(CatalogParts):
                 await self._guard.require_site_admin(unit, principal, "program.list")
             if code is not None and code != program.code:
                 names.check_program_code(code)
-                refuse_home_names(code, "program code")
             if title is not None and title != program.title:
                 names.check_title(title)
-                refuse_home_names(title, "program title")
             if program.home_of is not None and (code or program.code, title or program.title) != (
                 program.code,
                 program.title,

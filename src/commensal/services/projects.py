@@ -12,7 +12,7 @@ from commensal.core.permissions import NO_RIGHTS, PublicLevel, Right
 from commensal.core.principals import Principal
 from commensal.core.projects import Mode, Program, Project, ProjectKind
 from commensal.errors import AlreadyExists, Invalid, InvalidRows, NotFound, StateConflict
-from commensal.services.catalog_parts import CatalogParts, checked_properties, is_home_name, refuse_home_names
+from commensal.services.catalog_parts import CatalogParts, checked_properties
 from commensal.services.programs import Programs
 from commensal.storage.ports import Unit
 from commensal.storage.ports.catalog import ProjectFilter, Ref
@@ -97,9 +97,8 @@ class Projects(Programs, CatalogParts):
             raise Invalid("A project needs a code or a title.", field="code")
         if code is not None:
             names.check_project_code(code)
-            refuse_home_names(code, "project code")
         names.check_title(title if title is not None else code or "")
-        wish = code if code is not None else _code_wish(title or "")
+        wish = code if code is not None else names.code_from_title(title or "")
         shown = title if title is not None else wish
         if unique_title and await self._title_taken(unit, shown):
             raise AlreadyExists(f"A project with the title {shown!r} already exists.", field="title")
@@ -341,8 +340,6 @@ class Projects(Programs, CatalogParts):
         async with self._database.begin() as unit:
             project = await self._project(unit, principal, ref, Right.MANAGE, lock=True)
             names.check_project_code(code)
-            if code != project.code:
-                refuse_home_names(code, "project code")
             changed = await self._write(unit, replace(project, code=code, polly_code=names.polly_form(code)))
             await self._audit.write(
                 unit, principal, "project.rename", project=project, target=changed.project_id,
@@ -440,11 +437,6 @@ class Projects(Programs, CatalogParts):
         if changed is None:
             raise AlreadyExists(f"The project code {project.code!r} is taken on this site.", field="code")
         return changed
-
-
-def _code_wish(title: str) -> str:
-    wish = names.code_from_title(title)
-    return f"{wish}_" if is_home_name(wish) else wish
 
 
 def _kind(kind: ProjectKind | str) -> ProjectKind:
