@@ -266,7 +266,7 @@ async def test_one_sealer_reigns_and_another_follows(database, audit, dsn, guard
     monkeypatch.setattr(sealing, "SEAL_SECONDS", 0.01)
     monkeypatch.setattr(sealing, "ELECT_SECONDS", 0.01)
     user = await make_user(database)
-    pools = [PgDatabase(dsn, size=2), PgDatabase(dsn, size=2)]
+    pools = [PgDatabase(dsn, size=2, sessions=True), PgDatabase(dsn, size=2, sessions=True)]
     sealers = [Sealer(database=pool, store=PgSealStore(), guard=guard, master_key=KEY, now=clock) for pool in pools]
     tasks = [asyncio.create_task(one.run()) for one in sealers]
 

@@ -16,7 +16,7 @@ from commensal.services.identity_parts import (
 )
 from commensal.services.live_credentials import SESSION_LONGEST, SESSION_SLIDE
 from commensal.services.secret_text import SECRET_LENGTH, basic_digest, digest, random_letters
-from commensal.services.tokens import Signer
+from commensal.services.tokens import Signer, new_key_id, session_of_token
 from commensal.storage.ports import Unit
 
 __all__ = ["Authentication"]
@@ -100,8 +100,12 @@ class Authentication(IdentityPart):
         if not secret or len(secret) > SECRET_LENGTH:
             raise Unauthenticated("This credential is not known here.")
         claims = await self._signer.verify_access(secret)
-        found = await self._parts.live.by_public_id(Door.GEN3, claims.key_id)
-        if found is not None and (found.user.seq != claims.user or found.credential.kind is not CredentialKind.API_KEY):
+        door, kind = Door.GEN3, CredentialKind.API_KEY
+        session = session_of_token(claims.key_id)
+        if session:
+            door, kind = Door.PORTAL, CredentialKind.SESSION
+        found = await self._parts.live.by_public_id(door, session or claims.key_id)
+        if found is not None and (found.user.seq != claims.user or found.credential.kind is not kind):
             found = None
         return self._parts.live.check(found, again=_AGAIN[Door.GEN3]), claims.scopes
 
@@ -286,6 +290,7 @@ class Authentication(IdentityPart):
                 sha256=digest(secret),
                 made=now,
                 expires=now + timedelta(seconds=SESSION_SLIDE),
+                public_id=new_key_id(),
             )
         return secret, now + timedelta(seconds=SESSION_LONGEST)
 

@@ -14,7 +14,7 @@ from commensal.services.audit import is_site_admin
 from commensal.services.identity_parts import HomeProgram, IdentityPart, IdentityParts
 from commensal.services.sealed import MasterKey
 from commensal.services.secret_text import SECRET_LENGTH, basic_digest, digest, opal_login, polly_key, random_letters
-from commensal.services.tokens import Signer, SigningKey, issuer_of, new_key_id
+from commensal.services.tokens import Signer, SigningKey, issuer_of, new_key_id, session_token_key
 from commensal.storage.ports import Unit
 
 __all__ = ["ACCESS_TOKEN_SECONDS", "GEN3_SCOPES", "Keys"]
@@ -23,6 +23,8 @@ MONTH = timedelta(days=30)
 #: Gen3 access tokens last 30 minutes; a caller may ask for an hour at most (contracts/gen3.md §3.1).
 ACCESS_TOKEN_SECONDS = 1_800
 LONGEST_ACCESS_TOKEN = 3_600
+#: Tokens for the scripts of the portal's pages are made anew when they run out.
+SESSION_TOKEN_SECONDS = 300
 SHORTEST_ACCESS_TOKEN = 1
 #: What a Gen3 key may ask for, and has when it does not ask; ``credentials`` is for keys made at the console.
 GEN3_SCOPES = frozenset({"data", "fence", "openid", "user"})
@@ -350,6 +352,31 @@ class Keys(IdentityPart):
         )
         await parts.audit.read(caller, "key.exchange", target=f"gen3 key {key.id}")
         return token
+
+    async def session_token(self, principal: Principal, *, base_url: str | None = None) -> tuple[str, int]:
+        """Return a Gen3 access token for the scripts of the portal's own pages, and its life in seconds.
+
+        It acts as the person who is signed in, cannot make keys, and ends with the session at the latest: signing out
+        ends it. Raises ``Unauthenticated`` for callers without a session.
+        """
+        parts = self._parts
+        if not principal.session or principal.credential is None:
+            raise Unauthenticated("Sign in on the portal first.")
+        async with parts.database.read() as unit:
+            seq = await parts.guard.require_signed_in(unit, principal)
+            session = await parts.credentials.get(unit, principal.credential)
+            user = None if seq is None else await parts.users.get(unit, seq)
+        if session is None or user is None or not session.public_id:
+            raise Unauthenticated("Sign in again: this session was opened by an older version.")
+        token = await self._signer.access_token(
+            user,
+            key_id=session_token_key(session.public_id),
+            issuer=issuer_of(base_url or parts.base_url),
+            lifetime=SESSION_TOKEN_SECONDS,
+            scopes=GEN3_SCOPES,
+        )
+        await parts.audit.read(principal, "key.exchange", target="portal session")
+        return token, SESSION_TOKEN_SECONDS
 
     # --- signing keys -----------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ async def prepare(
     live: list[Entity] = []
     for entity in reading.entities:
         if entity.errors:
+            _tell_missing(entity, records)
             continue
         record = _match(entity, records, found, project, rules) if records or entity.given_id is not None else None
         if entity.errors:
@@ -127,6 +128,16 @@ async def write(
     await store.insert(unit, stamp, created, work)
     await store.update(unit, stamp, changed)
     return number
+
+
+def _tell_missing(entity: Entity, records: dict[str, Record]) -> None:
+    """Add what a new record lacks to its other errors; of a stored one, what is absent stays as it is."""
+    if not entity.missing:
+        return
+    named = records.get(f"{entity.type}/{entity.folded}") if entity.folded else None
+    if named is None and records.get(entity.given_id or "") is None:
+        for error in entity.missing:
+            entity.error(error.keys, error.message, error.type)
 
 
 def _name_object(entity: Entity) -> None:

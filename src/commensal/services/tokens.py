@@ -29,7 +29,7 @@ from commensal.services.sealed import MasterKey
 from commensal.storage.ports import Database, Unit
 from commensal.storage.ports.credentials import SigningKeyRow, SigningKeys
 
-__all__ = ["AccessClaims", "Signer", "SigningKey", "issuer_of", "new_key_id"]
+__all__ = ["AccessClaims", "Signer", "SigningKey", "issuer_of", "new_key_id", "session_of_token", "session_token_key"]
 
 _PURPOSE = "signing key tokens"
 _MEMBERS = {"kty": "RSA", "use": "sig", "alg": "RS256", "key_ops": ["verify"]}
@@ -54,6 +54,19 @@ def issuer_of(base_url: str) -> str:
 def new_key_id() -> str:
     """Return a new ``jti``."""
     return str(uuid4())
+
+
+_SESSION = "session:"
+
+
+def session_token_key(public_id: str) -> str:
+    """Return the ``key_id`` of access tokens that a portal session makes, and that end with it."""
+    return _SESSION + public_id
+
+
+def session_of_token(key_id: str) -> str:
+    """Return the public id of the portal session that made a token; empty for tokens of API keys."""
+    return key_id.removeprefix(_SESSION) if key_id.startswith(_SESSION) else ""
 
 
 @dataclass(frozen=True, slots=True)

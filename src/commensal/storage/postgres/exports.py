@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -29,6 +29,11 @@ _TARGETS = {
     "program": ("programs", "code"),
 }
 
+#: What stands between the values of a line: a character that JSON text does not hold.
+FIELD = "\x1f"
+#: What an absent value is: an empty text.
+ABSENT = '""'
+
 _TIME = "to_char({} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
 _COLUMNS = {
     "state": "r.state",
@@ -37,16 +42,18 @@ _COLUMNS = {
     "metadata": "r.extra::text",
 }
 
-_BY_IDS = f"""
+_BY_IDS = """
 select r.uuid::text as id, r.type, r.submitter_id, r.state, r.created, r.updated, r.props, r.extra,
   (select json_agg(json_build_array(l.name, coalesce(t.uuid, p.uuid, g.uuid), coalesce(t.submitter_id, p.code, g.code))
      order by l.name collate "C", coalesce(t.uuid, p.uuid, g.uuid))
    from links l left join records t on t.seq = l.dst
    left join projects p on p.seq = l.dst and l.dst_type = 'project'
    left join programs g on g.seq = l.dst and l.dst_type = 'program'
-   where l.src = r.seq and l.name not like 'commensal.%')::text as links
-  from records r where r.uuid = any($2::uuid[]) and r.project = $1 and r.type not like 'commensal.%' order by r.uuid
-"""  # noqa: S608 - fixed text
+   where l.src = r.seq and l.name not like 'commensal.%')::text as links,
+  o.code || '-' || q.code as project_id
+  from records r join projects q on q.seq = r.project join programs o on o.seq = q.program
+ where r.uuid = any($2::uuid[]) and r.project = $1 and r.type not like 'commensal.%' order by r.uuid
+"""
 
 _CHILDREN = """
 with recursive below (seq) as (
@@ -73,64 +80,63 @@ def _properties(shape: ExportShape) -> str:
     return sql
 
 
-def _from(project: int, shape: ExportShape, lateral: str) -> str:
-    return (
-        f" from records r{lateral} where r.project = {int(project)} and r.type = {_quoted(shape.type)} order by r.uuid"
-    )
+def _joined(project: int, shape: ExportShape, many: Mapping[str, str]) -> str:
+    """Return the FROM clause: each link n as ``t<n>`` (its only target) or, for many targets, as ``m<n>``.
 
-
-def _each_link(shape: ExportShape, select: Mapping[str, str]) -> str:
-    """Return one lateral subquery for each link, called ``l0``, ``l1``, …; ``select`` gives its columns by link."""
-    parts: list[str] = []
-    for n, (name, kind) in enumerate(shape.links):
-        table, _ = _TARGETS[kind]
-        parts.append(
-            f" left join lateral (select {select[name]} from links l join {table} t on t.seq = l.dst"
-            f" where l.src = r.seq and l.name = {_quoted(name)}) l{n} on true"
-        )
+    ``many`` gives the columns of the subquery of a link that may have many targets. Records come in the order in
+    which they were made, which is that of the ids made here (UUIDv7): it is the order of the primary key.
+    """
+    parts = [" from records r"]
+    for n, link in enumerate(shape.links):
+        table, _ = _TARGETS[link.kind]
+        where = f"l{n}.src = r.seq and l{n}.name = {_quoted(link.name)}"
+        if link.many:
+            inner = f"{many[link.name]} from links l{n} join {table} t{n} on t{n}.seq = l{n}.dst where {where}"
+            parts.append(f" left join lateral (select {inner}) m{n} on true")
+        else:
+            parts.append(f" left join links l{n} on {where} left join {table} t{n} on t{n}.seq = l{n}.dst")
+    parts.append(f" where r.project = {int(project)} and r.type = {_quoted(shape.type)} order by r.seq")
     return "".join(parts)
 
 
 def _rows_sql(project: int, shape: ExportShape) -> str:
-    select = {
-        name: f"string_agg(t.uuid::text, ',' order by t.uuid) as ids,"
-        f" string_agg(t.{_TARGETS[kind][1]}, ',' order by t.uuid) as names"
-        for name, kind in shape.links
-    }
-    texts = "".join(
-        f""" || coalesce(',":i{n}":"' || l{n}.ids || '",":n{n}":' || to_json(l{n}.names), '')"""
-        for n in range(len(shape.links))
-    )
-    head = """'{"id":"' || r.uuid || '","submitter_id":' || to_json(r.submitter_id)"""
-    line = f"{head}{texts} || {_rest(shape)}"
-    return f"select {line}{_from(project, shape, _each_link(shape, select))}"  # noqa: S608 - names are checked
-
-
-def _rest(shape: ExportShape) -> str:
-    """Return the properties as what follows in an object that has begun: ``, "a": 1}`` or ``}``."""
-    return f"coalesce(',' || nullif(substr({_properties(shape)}::text, 2), '}}'), '}}')"
-
-
-def _objects_sql(
-    project: int, project_id: str, shape: ExportShape, *, with_id: bool, keys: Mapping[str, str]
-) -> str:
-    select: dict[str, str] = {}
-    for name, kind in shape.links:
-        key = keys[name]
-        value = f"to_json(t.{_TARGETS[kind][1]})::text"
-        node = "'{\"node_id\":\"' || t.uuid || '\",' || " if with_id else "'{' || "
-        if key == "id":
-            one = "'{\"node_id\":\"' || t.uuid || '\"}'"
+    columns = ["to_json(r.uuid)", "to_json(r.submitter_id)", _properties(shape)]
+    many: dict[str, str] = {}
+    for n, link in enumerate(shape.links):
+        name = f"t{n}.{_TARGETS[link.kind][1]}"
+        if link.many:
+            many[link.name] = (
+                f"string_agg(t{n}.uuid::text, ',' order by t{n}.uuid) as ids, "
+                f"string_agg({name}, ',' order by t{n}.uuid) as names"
+            )
+            columns += [f"to_json(m{n}.ids)", f"to_json(m{n}.names)"]
         else:
-            one = f"{node} '\"{key}\":' || {value} || '}}'"
-        select[name] = f"string_agg({one}, ',' order by t.uuid) as targets"
+            columns += [f"to_json(t{n}.uuid)", f"to_json({name})"]
+    return f"select {', '.join(columns)}{_joined(project, shape, many)}"
+
+
+def _objects_sql(project: int, project_id: str, shape: ExportShape, *, with_id: bool, keys: Mapping[str, str]) -> str:
+    many: dict[str, str] = {}
+    links: list[str] = []
+    for n, link in enumerate(shape.links):
+        key = keys[link.name]
+        node = f"""'{{"node_id":"' || t{n}.uuid || '"'"""
+        named = f"""'"{key}":' || to_json(t{n}.{_TARGETS[link.kind][1]})"""
+        if key == "id":
+            one = f"{node} || '}}'"
+        elif with_id:
+            one = f"{node} || ',' || {named} || '}}'"
+        else:
+            one = f"'{{' || {named} || '}}'"
+        if link.many:
+            many[link.name] = f"string_agg({one}, ',' order by t{n}.uuid) as targets"
+            one = f"m{n}.targets"
+        links.append(f""" || coalesce(',"{link.name}":[' || {one} || ']', '')""")
     head = msgspec.json.encode({"type": shape.type, "project_id": project_id})[:-1].decode().replace("'", "''")
     identity = """ || ',"id":"' || r.uuid || '"'""" if with_id else ""
-    links = "".join(
-        f""" || coalesce(',"{name}":[' || l{n}.targets || ']', '')""" for n, (name, _) in enumerate(shape.links)
-    )
-    line = f"""'{head},"submitter_id":' || to_json(r.submitter_id){identity}{links} || {_rest(shape)}"""
-    return f"select {line}{_from(project, shape, _each_link(shape, select))}"  # noqa: S608 - names are checked
+    rest = f"coalesce(',' || nullif(substr({_properties(shape)}::text, 2), '}}'), '}}')"
+    line = f"""'{head},"submitter_id":' || to_json(r.submitter_id){identity}{"".join(links)} || {rest}"""
+    return f"select {line}{_joined(project, shape, many)}"
 
 
 async def _copy(unit: PgUnit, sql: str, queue: asyncio.Queue[bytes | None]) -> None:
@@ -148,7 +154,9 @@ async def _copy(unit: PgUnit, sql: str, queue: asyncio.Queue[bytes | None]) -> N
 
     unit.sent(sql)
     try:
-        await unit.raw.copy_from_query(sql, output=take, format="text")  # pyright: ignore[reportUnknownMemberType]
+        await unit.raw.copy_from_query(  # pyright: ignore[reportUnknownMemberType]
+            sql, output=take, format="text", delimiter=FIELD, null=ABSENT
+        )
         if rest:
             await queue.put(rest)
     finally:
@@ -163,7 +171,7 @@ async def _chunks(queue: asyncio.Queue[bytes | None], task: asyncio.Task[None]) 
 
 
 @asynccontextmanager
-async def _streamed(unit: PgUnit, sql: str) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+async def _streamed(unit: PgUnit, sql: str) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
     await unit.run(f"set local statement_timeout = '{_LONGEST}'")
     queue: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
     task = asyncio.create_task(_copy(unit, sql, queue))
@@ -186,7 +194,7 @@ class PgExports:
     """Implements ``ports.exports.ExportStore``."""
 
     @asynccontextmanager
-    async def rows(self, unit: Unit, project: int, shape: ExportShape) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    async def rows(self, unit: Unit, project: int, shape: ExportShape) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
         """See the port."""
         async with _streamed(pg(unit), _rows_sql(project, shape)) as chunks:
             yield chunks
@@ -194,7 +202,7 @@ class PgExports:
     @asynccontextmanager
     async def objects(
         self, unit: Unit, project: int, project_id: str, shape: ExportShape, *, with_id: bool, keys: Mapping[str, str]
-    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    ) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
         """See the port."""
         sql = _objects_sql(project, project_id, shape, with_id=with_id, keys=keys)
         async with _streamed(pg(unit), sql) as chunks:
@@ -213,6 +221,7 @@ class PgExports:
                 row["props"],
                 row["extra"],
                 _links.decode(row["links"] or "[]"),
+                row["project_id"],
             )
             for row in await pg(unit).rows(_BY_IDS, project, ids)
         ]

@@ -1,14 +1,18 @@
 """Where each property of a row stands, and how it is shown, compared and ordered."""
 
+# ruff: noqa: S608 - names come from the dictionary as quoted constants, values are parameters
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from commensal.core.graph.model import Form, Match, Table
-from commensal.storage.postgres.graph.text import Draft, literal
+from commensal.storage.postgres.graph.text import Draft, any_of, literal
 
 __all__ = ["Row"]
 
+#: More values than this are compared as text.
+_MOST_CONTAINED = 8
 _PLACES = {Table.RECORDS: "props", Table.PROJECTS: "properties", Table.PROGRAMS: "properties"}
 
 
@@ -16,15 +20,22 @@ def moment(column: str) -> str:
     """Return a time as text: ISO with microseconds (none where there are none) and offset."""
     return (
         f"to_char({column} at time zone 'UTC', case when extract(microseconds from {column})::int % 1000000 = 0 "
-        "then 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"' else 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"' end)"
+        'then \'YYYY-MM-DD"T"HH24:MI:SS"+00:00"\' else \'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"\' end)'
+    )
+
+
+def _as_list(value: str) -> str:
+    """Return a jsonb as a list: a single value is a list of one, null is null."""
+    return (
+        f"case when jsonb_typeof({value}) = 'array' then {value} "
+        f"when jsonb_typeof({value}) <> 'null' then jsonb_build_array({value}) end"
     )
 
 
 def _code_of(project: str) -> str:
     """Return the ``project_id`` of a project by a look-up of its own."""
     return (
-        "(select h.code || '-' || q.code from projects q join programs h on h.seq = q.program "
-        f"where q.seq = {project})"
+        f"(select h.code || '-' || q.code from projects q join programs h on h.seq = q.program where q.seq = {project})"
     )
 
 
@@ -62,8 +73,6 @@ class Row:
                 return f"({self.program}.code || '-' || {self.of}.code)" if self.program else _code_of(f"{a}.project")
             if name == "type":
                 return f"{a}.type"
-            if name == "metadata":
-                return f"{a}.extra::text"
         elif self.table is Table.PROJECTS:
             if name == "code":
                 return f"{a}.code"
@@ -95,8 +104,10 @@ class Row:
         """Return the stored property as jsonb."""
         return f"{self.alias}.{_PLACES[self.table]} -> {literal(name)}"
 
-    def as_text(self, name: str) -> str:
+    def as_text(self, name: str, form: Form = Form.TEXT) -> str:
         """Return a property as text, null where it is not set."""
+        if form is Form.EXTRA:
+            return f"{self.alias}.extra::text"
         column = self.column(name)
         if column is not None:
             return column
@@ -107,6 +118,8 @@ class Row:
         """Return the JSON text of a property, never null."""
         if name == "id":
             return f"'\"' || {self.alias}.uuid || '\"'"
+        if form is Form.EXTRA:
+            return f"coalesce(to_json({self.as_text(name, form)})::text, 'null')"
         column = self.column(name)
         if column is not None:
             if name in ("project_id", "type", "availability_type", "created_datetime", "updated_datetime", "state"):
@@ -120,8 +133,7 @@ class Row:
             return f"coalesce(to_json({self.as_text(name)})::text, 'null')"
         if form is Form.SHOWN_TEXTS:
             return (
-                f"coalesce((select json_agg(e) from jsonb_array_elements_text(case jsonb_typeof({value}) "
-                f"when 'array' then {value} when 'null' then null else jsonb_build_array({value}) end) e)::text, "
+                f"coalesce((select json_agg(e) from jsonb_array_elements_text({_as_list(value)}) e)::text, "
                 f"case jsonb_typeof({value}) when 'array' then '[]' else 'null' end)"
             )
         return f"coalesce(({value})::text, 'null')"
@@ -135,8 +147,7 @@ class Row:
             if form is Form.TEXTS:
                 return f"{self.stored(name)} @> {draft.parameter(sorted(map(str, values)), 'jsonb')}"
             texts = draft.parameter(sorted(map(str, values)), "text[]")
-            value = self.stored(name)
-            listed = f"case jsonb_typeof({value}) when 'array' then {value} else jsonb_build_array({value}) end"
+            listed = _as_list(self.stored(name))
             return f"(select array_agg(e) from jsonb_array_elements_text({listed}) e) @> {texts}"
         if form is Form.NUMBER:
             value = self.stored(name)
@@ -146,14 +157,21 @@ class Row:
             flags = ["true" if one else "false" for one in values]
             return f"{self.as_text(name)} = any({draft.parameter(flags, 'text[]')})"
         texts = list(dict.fromkeys(str(one) for one in values))
+        if form is Form.TEXT and self.column(name) is None and len(texts) <= _MOST_CONTAINED:
+            # The planner knows from the column's statistics how many rows contain a pair, but nothing of "->>".
+            place = f"{self.alias}.{_PLACES[self.table]}"
+            tests = [f"{place} @> {draft.parameter({name: text}, 'jsonb')}" for text in texts]
+            return any_of(tests)
         if len(texts) == 1:
-            return f"{self.as_text(name)} = {draft.parameter(texts[0], 'text')}"
-        return f"{self.as_text(name)} = any({draft.parameter(texts, 'text[]')})"
+            return f"{self.as_text(name, form)} = {draft.parameter(texts[0], 'text')}"
+        return f"{self.as_text(name, form)} = any({draft.parameter(texts, 'text[]')})"
 
     def ordered(self, name: str, form: Form) -> str:
-        """Return what rows are ordered by: texts by code point, numbers by value."""
+        """Return what rows are ordered by: texts by code point, numbers by value, submitter_ids without case."""
         if name == "id":
             return f"{self.alias}.uuid"
+        if name == "submitter_id" and self.table is Table.RECORDS:
+            return f'{self.alias}.sid_folded collate "C"'
         if self.column(name) is None and self.flag(name) is None and form in (Form.NUMBER, Form.BOOLEAN):
             return f"({self.stored(name)})"
-        return f'({self.as_text(name)}) collate "C"'
+        return f'({self.as_text(name, form)}) collate "C"'

@@ -1,13 +1,17 @@
 """One root field to one statement."""
 
+# ruff: noqa: S608 - names come from the dictionary as quoted constants, values are parameters
+
 from __future__ import annotations
+
+from dataclasses import replace
 
 from commensal.core.graph.model import AnyNodes, Count, DataNodes, LogCount, Logs, Nodes, Root, Table, Where
 from commensal.storage.postgres.graph.columns import Row
 from commensal.storage.postgres.graph.logs import log_count, logs
 from commensal.storage.postgres.graph.nodes import any_nodes, data_nodes, nodes
-from commensal.storage.postgres.graph.text import COUNTED, Draft, all_of, literal
-from commensal.storage.postgres.graph.where import conditions, in_sight
+from commensal.storage.postgres.graph.text import COUNTED, READABLE, Draft, all_of, literal
+from commensal.storage.postgres.graph.where import conditions, start_tests
 
 __all__ = ["compile_root"]
 
@@ -42,31 +46,29 @@ def _count(draft: Draft, field: Count) -> str:
     if field.table is not Table.RECORDS:
         row = Row(field.table, draft.alias("p" if field.table is Table.PROJECTS else "g"))
         name = "projects" if field.table is Table.PROJECTS else "programs"
-        tests = [*in_sight(draft, row), *conditions(draft, row, field.where)]
+        tests = start_tests(draft, row, field.where)
         return f"select count(*)::text from {name} {row.alias} where {all_of(tests) or 'true'}"
     least = draft.parameter(0, "bigint")
-    readable = draft.readable()
-    projects = (
-        "(select p.seq, coalesce(p.seq = any(" + readable + "), false) as seen from projects p "
-        f"where p.kind <> 'collection' and {COUNTED})"
-    )
+    projects = f"(select p.seq, {READABLE} as seen from projects p where p.kind <> 'collection' and {COUNTED})"
     kind = literal(field.type)
-    plain = Where(project_ids=field.where.project_ids)
-    if field.where == plain:
-        row = Row(Table.PROJECTS, "q")
-        tests = conditions(draft, row, plain)
-        limit = f" and {all_of(tests)}" if tests else ""
+    named = Where(project_ids=field.where.project_ids)
+    limit = all_of(conditions(draft, Row(Table.PROJECTS, "q"), named))
+    if field.where == named:
         counts = (
             f"select q.seen, coalesce(c.n, 0) as n from {projects} q "
-            f"left join counters c on c.project = q.seq and c.type = {kind} where true{limit}"
+            f"left join counters c on c.project = q.seq and c.type = {kind} where {limit}"
         )
     else:
         row = Row(Table.RECORDS, draft.alias("r"))
-        tests = [f"{row.alias}.type = {kind}", f"{row.alias}.project = any(array(select seq from {projects} a))"]
-        tests += conditions(draft, row, field.where)
+        tests = [
+            f"{row.alias}.type = {kind}",
+            f"{row.alias}.project = any(array(select q.seq from {projects} q where {limit}))",
+        ]
+        tests += conditions(draft, row, replace(field.where, project_ids=None))
         counts = (
             f"select q.seen, coalesce(m.n, 0) as n from {projects} q left join (select {row.alias}.project, "
-            f"count(*) as n from records {row.alias} where {all_of(tests)} group by 1) m on m.project = q.seq"
+            f"count(*) as n from records {row.alias} where {all_of(tests)} group by 1) m on m.project = q.seq "
+            f"where {limit}"
         )
     shown = f"sum(n) filter (where seen or n >= {least})"
     hidden = f"bool_or(not seen and n < {least})"

@@ -1,5 +1,7 @@
 """Transaction logs: what was submitted, by whom, with which answer (contracts/gen3.md 5.5)."""
 
+# ruff: noqa: S608 - names come from the dictionary as quoted constants, values are parameters
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +36,7 @@ _LOG: Final[Mapping[str, str]] = {
     "committed_by": _id("t.committed_by"),
     "state": _text("t.state"),
     "type": _text(_TYPE),
-    "quick_search": "null",
+    "quick_search": "'null'",
     "submitter": _text("t.submitter_name"),
     "role": _text("t.role"),
     "program": _text("t.program"),

@@ -1,15 +1,18 @@
 """Conditions on rows: what the arguments of a query ask, and what the caller may see."""
 
+# ruff: noqa: S608 - names come from the dictionary as quoted constants, values are parameters
+
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from commensal.core.graph.model import Match, Path, Step, Table, Where
 from commensal.storage.postgres.graph.columns import Row
 from commensal.storage.postgres.graph.text import Draft, all_of, any_of, literal
 
-__all__ = ["conditions", "followed", "in_sight", "linked_only"]
+__all__ = ["conditions", "followed", "in_sight", "linked_only", "start_tests"]
 
 _HEADS = {Table.RECORDS: "r", Table.PROJECTS: "p", Table.PROGRAMS: "g"}
 _TABLES = {Table.RECORDS: "records", Table.PROJECTS: "projects", Table.PROGRAMS: "programs"}
@@ -19,12 +22,25 @@ def in_sight(draft: Draft, row: Row, near: Row | None = None) -> list[str]:
     """Return the conditions that the caller may see a row; coming from a row that he sees, its project is cheap."""
     if not row.in_project:
         listed = f"{row.alias}.listed"
-        own = f"{row.alias}.seq in (select q.program from projects q where q.seq = any({draft.readable()}))"
+        own = f"{row.alias}.seq in (select q.program from projects q where {draft.in_readable('q.seq')})"
         return [] if near is not None and near.in_project else [f"({listed} or {own})"]
-    allowed = f"{row.project} = any({draft.readable()})"
+    if near is None and row.table is Table.RECORDS:
+        # The index on records begins with the project.
+        return [f"{row.project} = any({draft.readable()})"]
+    allowed = draft.in_readable(row.project)
     if near is None or not near.in_project:
         return [allowed]
     return [f"({row.project} = {near.project} or {allowed})"]
+
+
+def start_tests(draft: Draft, row: Row, where: Where) -> list[str]:
+    """Return the conditions on the first rows of a query: those that the caller may see, and what the query asks."""
+    if where.never:
+        return ["false"]
+    if where.project_ids is None or not row.in_project:
+        return [*in_sight(draft, row), *conditions(draft, row, where)]
+    named = _project_ids(draft, row, where.project_ids, f" and {draft.in_readable('q.seq')}")
+    return [named, *conditions(draft, row, replace(where, project_ids=None))]
 
 
 def followed(draft: Draft, near: Row, step: Step) -> tuple[Row, str, list[str], str]:
@@ -54,7 +70,7 @@ def linked_only(draft: Draft, near: Row, step: Step) -> str | None:
     link = draft.alias("l")
     here, there = ("src", "dst") if step.forward else ("dst", "src")
     project = f"{link}.dst_project" if step.forward else f"{link}.project"
-    allowed = f"{project} = any({draft.readable()})"
+    allowed = draft.in_readable(project)
     if near.in_project:
         allowed = f"({project} = {near.project} or {allowed})"
     return (
@@ -146,7 +162,7 @@ def _match(draft: Draft, row: Row, match: Match) -> str:
     return row.matches(draft, match)
 
 
-def _project_ids(draft: Draft, row: Row, wanted: Sequence[str]) -> str:
+def _project_ids(draft: Draft, row: Row, wanted: Sequence[str], limit: str = "") -> str:
     if not row.in_project:
         return "false"
     pairs = [one.split("-", 1) for one in dict.fromkeys(wanted) if "-" in one]
@@ -155,5 +171,5 @@ def _project_ids(draft: Draft, row: Row, wanted: Sequence[str]) -> str:
     return (
         f"{row.project} = any(array(select q.seq from unnest({programs}, {codes}) w(program, code) "
         "join programs h on h.code_folded = lower(w.program) and h.code = w.program "
-        "join projects q on q.program = h.seq and q.code = w.code))"
+        f"join projects q on q.program = h.seq and q.code = w.code{limit}))"
     )

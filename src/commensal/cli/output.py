@@ -1,0 +1,31 @@
+"""Tables and sentences on the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["show_json", "show_rows"]
+
+
+def show_rows(rows: Sequence[dict[str, Any]], nothing: str) -> None:
+    """Print rows as a table with aligned columns, or a sentence when there is none."""
+    if not rows:
+        print(nothing)
+        return
+    names = list(rows[0])
+    cells = [[_text(row[name]) for name in names] for row in rows]
+    widths = [max(len(name), *(len(line[at]) for line in cells)) for at, name in enumerate(names)]
+    for line in [[name.upper() for name in names], *cells]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _text(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def show_json(value: Any) -> None:
+    """Print a value as JSON, for a file or another program."""
+    print(json.dumps(value, indent=2))

@@ -1,0 +1,209 @@
+"""The composition root: where services, storage and settings meet, and the tasks beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from commensal.core.principals import Door, Principal, PrincipalKind
+from commensal.core.users import User
+from commensal.errors import CommensalError
+from commensal.server.settings import Settings
+from commensal.services import Services
+from commensal.services.audit import Audit
+from commensal.services.catalog import Catalog
+from commensal.services.dictionaries import Dictionaries
+from commensal.services.entity_deletion import EntityDeletion
+from commensal.services.exports import Exports
+from commensal.services.files import Files
+from commensal.services.grants import Grants
+from commensal.services.graph import GraphQueries
+from commensal.services.groups import Groups
+from commensal.services.guard import Guard
+from commensal.services.identity import build_identity
+from commensal.services.invited_grants import InvitedGrants
+from commensal.services.mail import Mail
+from commensal.services.moving import Moving
+from commensal.services.program_submission import ProgramSubmission
+from commensal.services.records import Records
+from commensal.services.sealing import Sealer
+from commensal.services.submission import Submission
+from commensal.services.transactions import Transactions
+from commensal.storage.blobs.local import LocalBlobs
+from commensal.storage.ports import Unit
+from commensal.storage.postgres.audit import PgAuditStore, PgSealStore
+from commensal.storage.postgres.catalog import PgProgramStore, PgProjectStore
+from commensal.storage.postgres.catalog_objects import PgCollectionStore, PgObjectStore
+from commensal.storage.postgres.credentials import PgCredentials, PgSigningKeys
+from commensal.storage.postgres.database import PgDatabase
+from commensal.storage.postgres.deletion import PgDeletion
+from commensal.storage.postgres.dictionaries import PgDictionaries
+from commensal.storage.postgres.exports import PgExports
+from commensal.storage.postgres.files import PgFileStore
+from commensal.storage.postgres.grants import PgGrantStore, PgGroupStore
+from commensal.storage.postgres.graph.reads import PgGraphReads
+from commensal.storage.postgres.mail import PgOutbox
+from commensal.storage.postgres.moving import PgMoving
+from commensal.storage.postgres.record_writes import PgRecordWrites
+from commensal.storage.postgres.records import PgRecords
+from commensal.storage.postgres.transactions import PgTransactions
+from commensal.storage.postgres.users import PgInvitations, PgSignInFailures, PgUsers
+
+__all__ = ["AUDIT_CONNECTIONS", "BackgroundTasks", "build_services"]
+
+#: Connections of the audit's own pool: refusals are stored while the request still holds its own connection,
+#: and the sealer holds one for its election.
+AUDIT_CONNECTIONS = 4
+PURGE_SECONDS = 3600.0
+
+
+def build_services(settings: Settings, database: PgDatabase, audit_database: PgDatabase, master_key: bytes) -> Services:
+    """Make every service of one process on its two pools."""
+    audit = Audit(database=audit_database, store=PgAuditStore())
+    grant_store = PgGrantStore()
+    guard = Guard(grants=grant_store, audit=audit, anonymous=settings.anonymous, min_count=settings.min_count)
+    catalog = Catalog(
+        database=database,
+        programs=PgProgramStore(),
+        projects=PgProjectStore(),
+        collections=PgCollectionStore(),
+        objects=PgObjectStore(),
+        grants=grant_store,
+        guard=guard,
+        audit=audit,
+        self_service=settings.self_service,
+    )
+    groups = Groups(
+        database=database, store=PgGroupStore(), guard=guard, audit=audit, self_service=settings.self_service
+    )
+    grants = Grants(database=database, store=grant_store, groups=groups, catalog=catalog, guard=guard, audit=audit)
+    mail = Mail(database=database, outbox=PgOutbox(), smtp_url=settings.smtp)
+    identity, keys = build_identity(
+        database=database,
+        users=PgUsers(),
+        credentials=PgCredentials(),
+        failures=PgSignInFailures(),
+        invitations=PgInvitations(),
+        signing_keys=PgSigningKeys(),
+        guard=guard,
+        audit=audit,
+        mail=mail,
+        master_key=master_key,
+        base_url=settings.url,
+        home_program=_home_program(catalog),
+        registration=settings.registration,
+        grants=InvitedGrants(grants=grants, catalog=catalog),
+    )
+    reads, writes, programs, log = PgRecords(), PgRecordWrites(), PgProgramStore(), PgTransactions()
+    dictionaries = Dictionaries(database=database, store=PgDictionaries(), records=reads, guard=guard, audit=audit)
+    common = {"database": database, "dictionaries": dictionaries, "guard": guard, "audit": audit}
+    submission = Submission(store=writes, **common)
+    records = Records(reads=reads, writes=writes, **common)
+    catalog.strict_violations = records.strict_violations
+    deletion = EntityDeletion(store=PgDeletion(), reads=reads, writes=writes, **common)
+    return Services(
+        settings=settings,
+        database=database,
+        audit=audit,
+        sealer=Sealer(database=audit_database, store=PgSealStore(), guard=guard, master_key=master_key),
+        guard=guard,
+        grants=grants,
+        groups=groups,
+        catalog=catalog,
+        identity=identity,
+        keys=keys,
+        mail=mail,
+        dictionaries=dictionaries,
+        submission=submission,
+        records=records,
+        deletion=deletion,
+        moving=Moving(store=PgDeletion(), moves=PgMoving(), reads=reads, writes=writes, **common),
+        transactions=Transactions(
+            database=database,
+            store=log,
+            records=writes,
+            submission=submission,
+            deletion=deletion,
+            guard=guard,
+            audit=audit,
+        ),
+        program_submission=ProgramSubmission(catalog=catalog, records=writes, transactions=log, **common),
+        exports=Exports(store=PgExports(), records=writes, programs=programs, **common),
+        graph=GraphQueries(database=database, reads=PgGraphReads(), guard=guard, audit=audit),
+        files=Files(
+            database=database,
+            blobs=LocalBlobs(settings.blob_folder, min_free=settings.min_free),
+            store=PgFileStore(),
+            guard=guard,
+            audit=audit,
+            quota=settings.quota,
+        ),
+    )
+
+
+def _home_program(catalog: Catalog) -> Callable[[Unit, User], Awaitable[int]]:
+    """What identity asks of the catalog: the number of a user's home program, made at first need."""
+
+    async def home_program(unit: Unit, user: User) -> int:
+        principal = Principal(
+            kind=PrincipalKind.USER, door=Door.SYSTEM, user=user.seq, email=user.email, name=user.name
+        )
+        return (await catalog.home_project_in(unit, principal)).program
+
+    return home_program
+
+
+class BackgroundTasks:
+    """The tasks beside the requests: each is started again when it ends with an error."""
+
+    def __init__(self, services: Services, log: Any) -> None:
+        self._services = services
+        self._log = log
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start them; those that must be single elect one process in the database."""
+        services = self._services
+        for name, run in (
+            ("audit", services.audit.run),
+            ("identity", services.identity.run),
+            ("mail", services.mail.run),
+            ("sealer", services.sealer.run),
+            ("transactions", services.transactions.run),
+            ("purge", self._purge),
+        ):
+            self._tasks.append(asyncio.create_task(self._keep(name, run), name=name))
+
+    async def _purge(self) -> None:
+        """Forget old deletions and remove bytes that nothing names; several processes may do it side by side."""
+        while True:
+            await asyncio.sleep(PURGE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads processes, no secret
+            await self._services.deletion.purge()
+            await self._services.files.purge()
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        wait = 1.0
+        while True:
+            try:
+                await run()
+                return
+            except CommensalError as error:
+                self._log.warning("task", task=name, reason=error.message)
+            except Exception as error:
+                self._log.error("task", task=name, exc_info=error)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 60.0)
+
+    async def stop(self) -> None:
+        """End them and write what is still queued."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        for flush in (self._services.audit.flush, self._services.identity.flush):
+            with contextlib.suppress(CommensalError, Exception):
+                await flush()

@@ -1,0 +1,105 @@
+"""Services for a command at the console: beside a running server, or with a database started for the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commensal.errors import SetupError
+from commensal.server.master_key import master_key
+from commensal.server.settings import Settings, load_settings
+from commensal.services import Services
+from commensal.storage.embedded import DataFolder, EmbeddedPostgres, attach_dsn, is_running
+
+if TYPE_CHECKING:
+    from commensal.importers.sink import Sink
+
+__all__ = ["Local", "local_database", "local_services", "local_sink"]
+
+#: Seconds that a command waits for a server that is just starting.
+WAIT_SECONDS = 30.0
+
+
+class Local:
+    """What a command has: settings, the data folder, the database's address, and its own PostgreSQL if it runs one."""
+
+    def __init__(self, settings: Settings, folder: DataFolder, dsn: str, postgres: EmbeddedPostgres | None) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.dsn = dsn
+        self.postgres = postgres
+
+    @property
+    def key(self) -> bytes:
+        """The master key."""
+        return master_key(self.folder.master_key_file)
+
+
+def settings_of(data: str | None) -> tuple[Settings, DataFolder]:
+    """Return the settings kept in a data folder, and the folder.
+
+    What only a server does (a demo, ports) plays no part here, so the environment's values for it are left out.
+    """
+    settings = load_settings(data, {"demo": ""})
+    folder = DataFolder(settings.data)
+    return replace(settings, data=str(folder.path)), folder
+
+
+@asynccontextmanager
+async def local_database(data: str | None) -> AsyncIterator[Local]:
+    """Give the database's address: of a running server, else of a PostgreSQL that runs until the block ends."""
+    settings, folder = settings_of(data)
+    if settings.database is not None:
+        folder.prepare(database=False)
+        yield Local(settings, folder, settings.database, None)
+        return
+    end = time.monotonic() + WAIT_SECONDS
+    while is_running(folder):
+        dsn = attach_dsn(folder)
+        if dsn is not None:
+            yield Local(settings, folder, dsn, None)
+            return
+        if time.monotonic() > end:
+            raise SetupError(
+                f"A server uses {folder.path}, and its database is not ready; try again when the server is."
+            )
+        await asyncio.sleep(0.1)
+    postgres = EmbeddedPostgres(folder)
+    try:
+        await asyncio.to_thread(postgres.start)
+        yield Local(settings, folder, postgres.app_dsn, postgres)
+    finally:
+        await asyncio.to_thread(postgres.stop)
+
+
+@asynccontextmanager
+async def local_services(data: str | None) -> AsyncIterator[tuple[Services, Local]]:
+    """Give the services on a data folder, whether a server runs there or not; a new folder becomes a commons."""
+    from commensal.server.first_steps import load_dictionary, open_services
+    from commensal.storage.postgres.migrate import migrate
+
+    async with local_database(data) as local:
+        await migrate(local.dsn)
+        Path(local.settings.blob_folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with open_services(local.settings, local.dsn, local.key) as services:
+            if local.postgres is not None:
+                await load_dictionary(services, local.settings)
+            yield services, local
+
+
+@asynccontextmanager
+async def local_sink(data: str | None, owner: str | None) -> AsyncIterator[Sink]:
+    """Give the sink for an import at the console; what it makes belongs to ``owner`` (an e-mail) when given."""
+    from commensal.importers.service_sink import ServiceSink
+    from commensal.services.identity import operator
+
+    async with local_services(data) as (services, _):
+        who = operator("import")
+        if owner is not None:
+            await services.identity.user(who, owner)  # a typing error is told before anything is written
+        yield ServiceSink(services, who, owner=owner)

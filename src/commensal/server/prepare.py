@@ -1,0 +1,100 @@
+"""What happens once at each start, in a process of its own: schema, dictionary, demo accounts and data.
+
+``python -m commensal.server.prepare``, started by the supervisor only. Like a worker it imports first
+and waits for one line of JSON; then it writes one line of JSON for each thing done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+import msgspec
+
+from commensal.errors import CommensalError, SetupError
+from commensal.server import first_steps
+from commensal.server.settings import Settings
+from commensal.storage.blobs.local import LocalBlobs
+from commensal.storage.postgres.migrate import migrate
+
+__all__ = ["main"]
+
+CONNECT_SECONDS = 30.0
+_status_fd = int(os.environ.get("COMMENSAL_STATUS_FD", "2"))
+
+
+class PrepareConfig(msgspec.Struct):
+    """The line that the supervisor sends."""
+
+    settings: dict[str, Any]
+    dsn: str
+    master_key: str
+
+
+def _say(kind: str, **fields: Any) -> None:
+    os.write(_status_fd, msgspec.json.encode({"kind": kind, **fields}) + b"\n")
+
+
+async def _migrate(dsn: str, *, foreign: bool) -> None:
+    """Bring the schema up to date; a database elsewhere gets half a minute to come up."""
+    import asyncpg
+
+    end = asyncio.get_running_loop().time() + CONNECT_SECONDS
+    told = False
+    while True:
+        try:
+            await migrate(dsn)
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            raise SetupError(f"--database: the server refuses the connection: {error}") from None
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise SetupError(
+                f"--database: the role may not make the tables: {error}. It must own the database."
+            ) from None
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as error:
+            if not foreign or asyncio.get_running_loop().time() > end:
+                raise SetupError(f"The database cannot be reached: {error}") from None
+            if not told:
+                told = True
+                _say("note", text=f"The database cannot be reached yet ({error}); trying for {CONNECT_SECONDS:.0f} s.")
+            await asyncio.sleep(1)
+        else:
+            return
+
+
+async def _run(config: PrepareConfig) -> None:
+    settings = Settings.decode(config.settings)
+    await _migrate(config.dsn, foreign=settings.database is not None)
+    await asyncio.to_thread(LocalBlobs(settings.blob_folder).sweep)
+    async with first_steps.open_services(settings, config.dsn, bytes.fromhex(config.master_key)) as services:
+        await first_steps.load_dictionary(services, settings)
+        _say("prepared")
+        if settings.demo:
+            _say("demo", accounts=await first_steps.demo_accounts(services))
+            try:
+                _say("note", text=await first_steps.demo_data(services))
+            except CommensalError as error:  # for example a dictionary without these types; the server goes on
+                _say("note", text=f"The demo data was not written: {error.message}")
+    _say("done")
+
+
+def main() -> int:
+    """Do it and return the exit status."""
+    line = sys.stdin.buffer.readline()
+    if not line.strip():
+        return 0
+    config = msgspec.json.decode(line, type=PrepareConfig)
+    from commensal.server.logs import configure_logs
+
+    configure_logs()
+    try:
+        asyncio.run(_run(config))
+    except CommensalError as error:
+        _say("error", text=error.message)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""The use cases: authorise, act, audit. The only thing a face may call.
+
+``Services`` is what faces, portal, importers and commands get; ``server.app`` makes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from commensal.services.audit import Audit
+    from commensal.services.catalog import Catalog
+    from commensal.services.dictionaries import Dictionaries
+    from commensal.services.entity_deletion import EntityDeletion
+    from commensal.services.exports import Exports
+    from commensal.services.files import Files
+    from commensal.services.grants import Grants
+    from commensal.services.graph import GraphQueries
+    from commensal.services.groups import Groups
+    from commensal.services.guard import Guard
+    from commensal.services.identity import Identity
+    from commensal.services.keys import Keys
+    from commensal.services.mail import Mail
+    from commensal.services.moving import Moving
+    from commensal.services.program_submission import ProgramSubmission
+    from commensal.services.records import Records
+    from commensal.services.sealing import Sealer
+    from commensal.services.submission import Submission
+    from commensal.services.transactions import Transactions
+
+__all__ = ["Services", "SiteSettings"]
+
+
+class SiteSettings(Protocol):
+    """What services and pages may know of the installation's settings."""
+
+    @property
+    def url(self) -> str:
+        """The address that users see, without a slash at the end."""
+        ...
+
+    @property
+    def https(self) -> bool:
+        """Whether users see https."""
+        ...
+
+    @property
+    def demo(self) -> bool:
+        """Whether this is a demo."""
+        ...
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether callers without a credential see what is public."""
+        ...
+
+    @property
+    def registration(self) -> str:
+        """``open``, ``invite`` or ``closed``."""
+        ...
+
+    @property
+    def self_service(self) -> bool:
+        """Whether users may open programs of their own."""
+        ...
+
+    @property
+    def min_count(self) -> int:
+        """The smallest count that is shown to callers who may only count."""
+        ...
+
+    @property
+    def support_contact(self) -> str:
+        """Whom to ask; may be empty."""
+        ...
+
+    @property
+    def smtp(self) -> str | None:
+        """The mail server; None: mails are shown in the portal and the log."""
+        ...
+
+    @property
+    def timezone(self) -> str:
+        """The time zone of pages and reports."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Every service of one process."""
+
+    settings: SiteSettings
+    audit: Audit
+    sealer: Sealer
+    guard: Guard
+    grants: Grants
+    groups: Groups
+    catalog: Catalog
+    identity: Identity
+    keys: Keys
+    mail: Mail
+    dictionaries: Dictionaries
+    submission: Submission
+    records: Records
+    deletion: EntityDeletion
+    moving: Moving
+    transactions: Transactions
+    program_submission: ProgramSubmission
+    exports: Exports
+    graph: GraphQueries
+    files: Files
+    #: The pool, for tests that count statements and for work that belongs to no service.
+    database: Any

@@ -1,0 +1,258 @@
+"""Files: bytes with a path in a project, rights checked, digests kept, equal bytes stored once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from commensal.core.files import File, check_media_type, check_path
+from commensal.core.ids import uuid7
+from commensal.core.names import fold
+from commensal.core.permissions import Right
+from commensal.core.principals import Principal
+from commensal.core.projects import Project
+from commensal.errors import Invalid, NoSpace, NotFound
+from commensal.services.audit import Audit
+from commensal.services.clock import Clock, utc_now
+from commensal.services.guard import Guard
+from commensal.storage.ports import Database, Unit
+from commensal.storage.ports.blobs import Blobs, Stored
+from commensal.storage.ports.files import FileStore
+
+__all__ = ["Files", "PutResult"]
+
+#: Keys of removed bytes that one purge looks at.
+_PURGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PutResult:
+    """A stored file, and what storing it did."""
+
+    file: File
+    created: bool
+    changed: bool
+
+
+class Files:
+    """The smallest store: put, get, list."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        blobs: Blobs,
+        store: FileStore,
+        guard: Guard,
+        audit: Audit,
+        quota: int = 0,
+        now: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._store = store
+        self._guard = guard
+        self._audit = audit
+        self._quota = quota
+        self._now = now
+
+    async def put(
+        self,
+        principal: Principal,
+        project: Project,
+        path: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        media_type: str = "application/octet-stream",
+        record: tuple[str, str] | None = None,
+        extra: Any = None,
+        size: int | None = None,
+        md5: str | None = None,
+        sha256: str | None = None,
+    ) -> PutResult:
+        """Store a stream under a path; the same bytes again change nothing.
+
+        Rights: ``create`` for a new path, ``update`` for one that exists. ``record`` is the (type,
+        submitter_id) of the record that the file belongs to. ``size``, ``md5`` and ``sha256`` (hex) are
+        checked when given. The rights are checked before a byte is read, and again with the write.
+        Raises Invalid, Forbidden, NoSpace (disk or quota), TooLarge.
+        """
+        check_path(path)
+        async with self._database.read() as unit:
+            before = await self._allowed(unit, principal, project, path)
+            owner = await self._owner(unit, project, record)
+            limit = await self._room(unit, project, before)
+            if before is not None and sha256 is not None and before.sha256 == sha256.lower():
+                media = check_media_type(media_type)
+                if (before.media_type, extra) == (media, None) and owner in (None, before.record):
+                    return PutResult(before, created=False, changed=False)
+        if size is not None and limit is not None and size > limit:
+            raise NoSpace(self._over_quota(), retry_after=60)
+        stored = await self._blobs.put(chunks, limit=None)
+        kept = ""
+        try:
+            _check_digests(stored, size, md5, sha256)
+            if limit is not None and stored.size > limit:
+                raise NoSpace(self._over_quota(), retry_after=60)
+            async with self._database.begin() as unit:
+                result, kept = await self._write(
+                    unit, principal, project, path, stored, media_type=media_type, owner=owner, extra=extra
+                )
+        finally:
+            if kept != stored.key:
+                await self._blobs.delete(stored.key)
+        return result
+
+    async def _allowed(
+        self, unit: Unit, principal: Principal, project: Project, path: str, *, lock: bool = False
+    ) -> File | None:
+        before = await self._store.find(unit, project=project.seq, path=path, lock=lock)
+        right = Right.CREATE if before is None else Right.UPDATE
+        await self._guard.require(unit, principal, right, project=project)
+        return before
+
+    async def _owner(self, unit: Unit, project: Project, record: tuple[str, str] | None) -> int | None:
+        if record is None:
+            return None
+        type_name, submitter_id = record
+        seq = await self._store.record(unit, project.seq, type_name, fold(submitter_id))
+        if seq is None:
+            raise Invalid(
+                f"There is no {type_name} {submitter_id!r} in project {project.project_id} for the file to belong to.",
+                field="record",
+            )
+        return seq
+
+    async def _room(self, unit: Unit, project: Project, before: File | None) -> int | None:
+        """Return the bytes that the program's quota leaves for this file; None: no limit."""
+        if not self._quota:
+            return None
+        used = await self._store.used(unit, project.program)
+        return max(0, self._quota - used + ((before.size or 0) if before is not None else 0))
+
+    def _over_quota(self) -> str:
+        return (
+            f"The program may hold {self._quota:,} bytes and this file would go beyond that: delete files of the "
+            "program, or ask whoever runs this server for a larger quota."
+        )
+
+    async def _write(
+        self,
+        unit: Unit,
+        principal: Principal,
+        project: Project,
+        path: str,
+        stored: Stored,
+        *,
+        media_type: str,
+        owner: int | None,
+        extra: Any,
+    ) -> tuple[PutResult, str]:
+        before = await self._allowed(unit, principal, project, path, lock=True)
+        media = check_media_type(media_type)
+        if (
+            before is not None
+            and before.sha256 == stored.sha256.hex()
+            and before.media_type == media
+            and extra in (None, before.extra)
+            and owner in (None, before.record)
+        ):
+            return PutResult(before, created=False, changed=False), ""
+        kept = await self._store.keep_blob(unit, stored)
+        now = self._now()
+        file = await self._store.put(
+            unit,
+            uuid=uuid7(int(now.timestamp() * 1000)),
+            project=project.seq,
+            path=path,
+            name=path.rpartition("/")[2],
+            stored=stored,
+            blob=kept,
+            media_type=media,
+            record=owner,
+            extra=extra,
+            made_by=principal.user,
+            now=now,
+        )
+        action = "file.add" if before is None else "file.replace"
+        details = {"size": stored.size, "sha256": stored.sha256.hex()}
+        await self._audit.write(
+            unit, principal, action, program=project.program, project=project, target=path, details=details
+        )
+        return PutResult(file, created=before is None, changed=True), kept
+
+    async def get(
+        self,
+        principal: Principal,
+        project: Project,
+        *,
+        path: str | None = None,
+        uuid: UUID | None = None,
+        seq: int | None = None,
+        right: Right = Right.READ,
+    ) -> File:
+        """Return a file of a project by path, uuid or number. Raises NotFound, Forbidden."""
+        async with self._database.read() as unit:
+            await self._guard.require(unit, principal, right, project=project)
+            file = await self._store.find(unit, project=project.seq, path=path, uuid=uuid, seq=seq)
+        if file is None:
+            raise NotFound(f"There is no such file in project {project.project_id}.")
+        return file
+
+    async def open(
+        self, principal: Principal, project: Project, file: File, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Return a stream of a file's bytes; needs ``download``, and the audit gets the event first.
+
+        Await it for the decision, then iterate: nothing is raised for rights once the answer began.
+        """
+        async with self._database.read() as unit:
+            await self._guard.require(unit, principal, Right.DOWNLOAD, project=project)
+        if file.blob is None or file.project != project.seq:
+            raise NotFound("This file has no bytes here.")
+        if await self._blobs.size(file.blob) is None:
+            raise NotFound("The bytes of this file are not in the store.")
+        await self._audit.read(
+            principal, "file.download", program=project.program, project=project, target=file.path, n=1
+        )
+        return self._blobs.get(file.blob, start, length)
+
+    async def list(
+        self, principal: Principal, project: Project, *, prefix: str = "", offset: int = 0, limit: int = 100
+    ) -> tuple[list[File], int]:
+        """Return a page of a project's files by path, and how many match."""
+        async with self._database.read() as unit:
+            await self._guard.require(unit, principal, Right.READ, project=project)
+            found = await self._store.list(unit, project.seq, prefix=prefix, offset=offset, limit=limit)
+        await self._audit.read(principal, "file.list", program=project.program, project=project, n=len(found[0]))
+        return found
+
+    async def of_records(self, principal: Principal, project: Project, records: list[int]) -> list[File]:
+        """Return the files of some records of a project."""
+        async with self._database.read() as unit:
+            await self._guard.require(unit, principal, Right.READ, project=project)
+            return [f for f in await self._store.of_records(unit, records) if f.project == project.seq]
+
+    async def purge(self) -> int:
+        """Remove bytes that no live or deleted file names; returns how many blobs went. For the purge job."""
+        removed = 0
+        while True:
+            async with self._database.begin() as unit:
+                keys = await self._store.unused_blobs(unit, _PURGE)
+            for key in keys:  # after the commit: a crash in between leaves bytes, never a name without bytes
+                await self._blobs.delete(key)
+            removed += len(keys)
+            if len(keys) < _PURGE:
+                return removed
+
+
+def _check_digests(stored: Stored, size: int | None, md5: str | None, sha256: str | None) -> None:
+    for name, wanted, got in (
+        ("size", size, stored.size),
+        ("md5", None if md5 is None else md5.lower(), stored.md5.hex()),
+        ("sha256", None if sha256 is None else sha256.lower(), stored.sha256.hex()),
+    ):
+        if wanted is not None and wanted != got:
+            raise Invalid(f"The {name} of the bytes that came is {got}, not {wanted}: nothing was stored.", field=name)

@@ -1,0 +1,57 @@
+"""Graph queries: the caller's scope, one statement a root field, one line in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from commensal.core.graph.model import Root
+from commensal.core.permissions import Right
+from commensal.core.principals import Principal
+from commensal.services.audit import Audit
+from commensal.services.guard import Guard
+from commensal.storage.ports import Database
+from commensal.storage.ports.graph import GraphReads, Prepared
+
+__all__ = ["GraphQueries", "Prepared"]
+
+
+class GraphQueries:
+    """Answers root fields of ``core.graph``, limited to what the caller may see.
+
+    Rows and links need ``read`` on their project (or a public level of read). Counts include projects where the
+    caller holds ``aggregate`` only; small ones are hidden there (design, "Rights"). Programs are shown to everybody
+    when they are listed, else to those who may read something in them.
+    """
+
+    def __init__(self, *, database: Database, reads: GraphReads, guard: Guard, audit: Audit) -> None:
+        self._database = database
+        self._reads = reads
+        self._guard = guard
+        self._audit = audit
+
+    def prepare(self, field: Root) -> Prepared:
+        """Compile a root field once; the result answers any caller, any number of times."""
+        return self._reads.prepare(field)
+
+    async def answer(self, principal: Principal, prepared: Sequence[Prepared]) -> list[str]:
+        """Return the JSON text of each root field, in order; several fields see one moment.
+
+        Raises Unauthenticated for callers without an account where the site has no anonymous access, TooLarge for an
+        answer that does not fit.
+        """
+        if not prepared:
+            await self._allowed(principal)
+            return []
+        opened = self._database.read() if len(prepared) == 1 else self._database.snapshot()
+        async with opened as unit:
+            access = await self._guard.access(unit, principal)
+            read, count = access.scope(Right.READ), access.scope(Right.AGGREGATE)
+            least = self._guard.min_count
+            answers = [await self._reads.answer(unit, one, read=read, count=count, min_count=least) for one in prepared]
+        await self._audit.read(principal, "records.query", target=prepared[0].key, n=len(prepared))
+        return answers
+
+    async def _allowed(self, principal: Principal) -> None:
+        """Refuse those who may not even ask about the schema."""
+        async with self._database.read() as unit:
+            await self._guard.access(unit, principal)

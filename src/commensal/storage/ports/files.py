@@ -1,0 +1,74 @@
+"""What the file service asks of the system of record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from commensal.core.files import File
+from commensal.storage.ports import Unit
+from commensal.storage.ports.blobs import Stored
+
+__all__ = ["FileStore"]
+
+
+class FileStore(Protocol):
+    """Files and the blobs they name. Every method is one statement, ``unused_blobs`` two."""
+
+    async def find(
+        self,
+        unit: Unit,
+        *,
+        project: int | None = None,
+        path: str | None = None,
+        uuid: UUID | None = None,
+        seq: int | None = None,
+        lock: bool = False,
+    ) -> File | None:
+        """Return a file by project and path, by uuid, or by number."""
+        ...
+
+    async def keep_blob(self, unit: Unit, stored: Stored) -> str:
+        """Note stored bytes and return the key to use: that of equal bytes known before, else this one."""
+        ...
+
+    async def put(
+        self,
+        unit: Unit,
+        *,
+        uuid: UUID,
+        project: int,
+        path: str,
+        name: str,
+        stored: Stored,
+        blob: str,
+        media_type: str,
+        record: int | None,
+        extra: Any,
+        made_by: int | None,
+        now: datetime,
+    ) -> File:
+        """Make the file at this path, or give it new bytes; raises the project's counter of file changes."""
+        ...
+
+    async def list(self, unit: Unit, project: int, *, prefix: str, offset: int, limit: int) -> tuple[list[File], int]:
+        """Return a page of a project's files by path (byte order), and how many there are."""
+        ...
+
+    async def of_records(self, unit: Unit, records: Sequence[int]) -> list[File]:
+        """Return the files that belong to these records, by path."""
+        ...
+
+    async def record(self, unit: Unit, project: int, type_name: str, sid_folded: str) -> int | None:
+        """Return the number of a record of the project by type and folded submitter_id."""
+        ...
+
+    async def used(self, unit: Unit, program: int) -> int:
+        """Return the bytes that the files of a program have together."""
+        ...
+
+    async def unused_blobs(self, unit: Unit, limit: int) -> list[str]:
+        """Forget blobs that no live or deleted file names and return their keys; none while a backup runs."""
+        ...
