@@ -213,6 +213,8 @@ class PgDatabase:
                     max_size=self._size,
                     init=_prepare,
                     max_inactive_connection_lifetime=300,
+                    statement_cache_size=400,
+                    max_cacheable_statement_size=200_000,  # compiled graph queries can be long, and come again
                     reset=None if self._sessions else _nothing_to_reset,
                     server_settings={
                         "application_name": self._application,

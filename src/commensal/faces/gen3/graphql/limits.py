@@ -58,13 +58,17 @@ def check_text(query: str) -> None:
     if len(query) > MOST_BYTES:
         raise TooLarge(f"This query is longer than {MOST_BYTES >> 20} MiB.")
     if len(query) > MOST_SIGNS:
-        signs = _SIGNS.findall(query)
-        texts = sum(1 for sign in signs if sign[0] in '"#')
-        if len(signs) - texts > MOST_SIGNS or texts > MOST_TEXTS:
-            raise TooLarge(
-                f"This query has more than {MOST_SIGNS} names and signs; ask for fewer fields at once, and send long "
-                "lists as variables."
-            )
+        plain = texts = 0
+        for sign in _SIGNS.finditer(query):
+            if query[sign.start()] in '"#':
+                texts += 1
+            else:
+                plain += 1
+            if plain > MOST_SIGNS or texts > MOST_TEXTS:
+                raise TooLarge(
+                    f"This query has more than {MOST_SIGNS} names and signs; ask for fewer fields at once, and send "
+                    "long lists as variables."
+                )
     depth = most = 0
     if query.count("{") + query.count("[") + query.count("(") > MOST_DEPTH:
         for sign in _BRACES.findall(query):
