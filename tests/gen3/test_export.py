@@ -7,9 +7,11 @@ import io
 import json
 import tarfile
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.gen3.conftest import Gen3, case, experiment, run_sql
 
@@ -167,6 +169,34 @@ def test_head_and_broken_connections_give_the_database_back(gen3: Gen3, project:
         ) as answer:  # fmt: skip
             assert answer.status_code == 200
     assert gen3.call("GET", f"{project}/export?node_label=case").status_code == 200
+
+
+def test_the_manifest_of_a_data_file(gen3: Gen3, gen3_files: Path) -> None:
+    place = gen3.project()
+    code = place.split("/")[2]
+    simulated = json.loads((gen3_files / "simulated" / "generic" / "submitted_methylation.json").read_text())[0]
+    links = [key for key, value in simulated.items() if isinstance(value, dict)]
+    file = {key: value for key, value in simulated.items() if key not in links}
+    file |= {"core_metadata_collections": {"submitter_id": "cmc"}, "object_id": str(uuid.uuid4()), "urls": "s3://b/k"}
+    collection = {"type": "core_metadata_collection", "submitter_id": "cmc", "projects": {"code": code}}
+    made = gen3.call("PUT", place, json=[collection, file])
+    assert made.status_code == 200, made.text
+    entity = made.json()["entities"][1]
+    assert entity["warnings"][0]["keys"] == ["urls"]
+    for path in ("manifest", "upload_manifest"):
+        answer = gen3.call("GET", f"{place}/{path}?ids={entity['id']}", "reader")
+        assert answer.headers["content-disposition"] == "attachment; filename=submission_manifest.yaml"
+        shown = yaml.safe_load(answer.text)["files"]
+        assert [(one["id"], one["local_file_path"], one["object_id"]) for one in shown] == [
+            (entity["id"], file["file_name"], file["object_id"])
+        ]
+        judged = gen3.call("POST", "/validation/upload_manifest", None, content=answer.content)
+        assert judged.json() == {"valid": True}
+    del file["object_id"]
+    again = gen3.put(place, file)["entities"][0]
+    assert again["action"] == "update"
+    kept = gen3.call("GET", f"{place}/entities/{again['id']}").json()["entities"][0]["properties"]
+    assert kept["object_id"] == shown[0]["object_id"]
 
 
 def test_manifests(gen3: Gen3, project: str) -> None:

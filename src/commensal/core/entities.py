@@ -19,7 +19,7 @@ from commensal.core.plans import Plans, TypePlan
 from commensal.core.records import EntityError, ProjectRow, TransactionalError, Write
 from commensal.errors import BadRequest, Invalid
 
-__all__ = ["EXTRA", "NOTHING", "Entity", "HubReference", "Reading", "read_documents", "read_entities"]
+__all__ = ["EXTRA", "NOTHING", "Entity", "HubReference", "Reading", "kind_of", "read_documents", "read_entities"]
 
 #: Key of a document under which importers and doors put free metadata; never taken from the Gen3 wire.
 EXTRA = "*extra"

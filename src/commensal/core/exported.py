@@ -20,7 +20,7 @@ class ExportedLink(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """One record with its links in a stable order. ``extra`` is the free metadata, None where there is none."""
+    """One record with its links in a stable order. ``metadata`` is the JSON text of the free metadata."""
 
     id: str
     type: str
@@ -29,7 +29,7 @@ class Exported(msgspec.Struct, frozen=True):
     created: datetime
     updated: datetime
     props: dict[str, Any]
-    extra: Any
+    metadata: str | None
     links: list[ExportedLink]
     project_id: str = ""
 

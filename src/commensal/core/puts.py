@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 
 from commensal.core.dictionary import Dictionary
-from commensal.core.entities import NOTHING, Entity, HubReference
+from commensal.core.entities import NOTHING, Entity, HubReference, kind_of
+from commensal.core.ids import is_uuid
 from commensal.core.names import fold
 from commensal.core.plans import Plans, TypePlan
 
@@ -97,8 +98,10 @@ def to_entity(index: int, put: Put, plans: Plans) -> Entity | str:
     if put.label is not NOTHING:
         if plan.has_label:
             doc["label"] = put.label
-        else:
+        elif put.label is None or isinstance(put.label, str):
             entity.named = put.label or None
+        else:
+            return f"The label of a record is text, not {kind_of(put.label)}."
     entity.free = put.metadata
     entity.mode = put.mode
     entity.relink = put.relink
@@ -116,6 +119,8 @@ def _reference(link: LinkTo, dictionary: Dictionary, plan: TypePlan, hub: list[H
     if link.name not in HUB_LINKS:
         return f"There is no hub link {link.name!r}; they are {', '.join(HUB_LINKS)}."
     if link.uuid is not None:
+        if not is_uuid(str(link.uuid)):
+            return f"{str(link.uuid)[:80]!r} is no uuid (link {link.name} of {plan.label})."
         hub.append((link.name, str(link.uuid).lower(), None, None))
         return None
     target = stored_type(dictionary, link.type)

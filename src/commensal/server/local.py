@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from commensal.errors import SetupError
+from commensal.server.edge import FreeSpace
 from commensal.server.master_key import master_key
 from commensal.server.settings import Settings, load_settings
 from commensal.services import Services
@@ -47,6 +48,7 @@ def settings_of(data: str | None) -> tuple[Settings, DataFolder]:
     """
     settings = load_settings(data, {"demo": ""})
     folder = DataFolder(settings.data)
+    folder.check_account()  # beside a server of another account, root would leave files that it cannot read
     return replace(settings, data=str(folder.path)), folder
 
 
@@ -81,13 +83,13 @@ async def local_database(data: str | None) -> AsyncIterator[Local]:
 async def local_services(data: str | None) -> AsyncIterator[tuple[Services, Local]]:
     """Give the services on a data folder, whether a server runs there or not; a new folder becomes a commons."""
     from commensal.server.first_steps import load_dictionary, open_services
-    from commensal.storage.postgres.migrate import migrate
+    from commensal.server.schema import bring_up
 
     async with local_database(data) as local:
-        await migrate(local.dsn)
+        fresh = await bring_up(local.dsn, foreign=local.settings.database is not None)
         Path(local.settings.blob_folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         async with open_services(local.settings, local.dsn, local.key) as services:
-            if local.postgres is not None:
+            if local.postgres is not None or fresh:
                 await load_dictionary(services, local.settings)
             yield services, local
 
@@ -98,8 +100,25 @@ async def local_sink(data: str | None, owner: str | None) -> AsyncIterator[Sink]
     from commensal.importers.service_sink import ServiceSink
     from commensal.services.identity import operator
 
-    async with local_services(data) as (services, _):
+    async with local_services(data) as (services, local):
         who = operator("import")
         if owner is not None:
             await services.identity.user(who, owner)  # a typing error is told before anything is written
-        yield ServiceSink(services, who, owner=owner)
+        yield cast("Sink", _SpaceGuarded(ServiceSink(services, who, owner=owner), local.settings))
+
+
+class _SpaceGuarded:
+    """A sink that writes nothing while the disk is nearly full: the free-space guard of a server, at the console."""
+
+    def __init__(self, sink: Sink, settings: Settings) -> None:
+        self._sink = sink
+        self._space = FreeSpace((settings.data, str(settings.blob_folder)), settings.min_free)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._sink, name)
+
+        async def guarded(*args: Any, **values: Any) -> Any:
+            self._space.require()
+            return await method(*args, **values)
+
+        return guarded

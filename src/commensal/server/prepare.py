@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from commensal.errors import CommensalError, SetupError
+from commensal.errors import CommensalError
 from commensal.server import first_steps
+from commensal.server.schema import bring_up
 from commensal.server.settings import Settings
 from commensal.storage.blobs.local import LocalBlobs
-from commensal.storage.postgres.migrate import migrate
 
 __all__ = ["main"]
 
@@ -37,35 +37,14 @@ def _say(kind: str, **fields: Any) -> None:
     os.write(_status_fd, msgspec.json.encode({"kind": kind, **fields}) + b"\n")
 
 
-async def _migrate(dsn: str, *, foreign: bool) -> None:
-    """Bring the schema up to date; a database elsewhere gets half a minute to come up."""
-    import asyncpg
-
-    end = asyncio.get_running_loop().time() + CONNECT_SECONDS
-    told = False
-    while True:
-        try:
-            await migrate(dsn)
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            raise SetupError(f"--database: the server refuses the connection: {error}") from None
-        except asyncpg.InsufficientPrivilegeError as error:
-            raise SetupError(
-                f"--database: the role may not make the tables: {error}. It must own the database."
-            ) from None
-        except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as error:
-            if not foreign or asyncio.get_running_loop().time() > end:
-                raise SetupError(f"The database cannot be reached: {error}") from None
-            if not told:
-                told = True
-                _say("note", text=f"The database cannot be reached yet ({error}); trying for {CONNECT_SECONDS:.0f} s.")
-            await asyncio.sleep(1)
-        else:
-            return
-
-
 async def _run(config: PrepareConfig) -> None:
     settings = Settings.decode(config.settings)
-    await _migrate(config.dsn, foreign=settings.database is not None)
+    await bring_up(
+        config.dsn,
+        foreign=settings.database is not None,
+        seconds=CONNECT_SECONDS,
+        tell=lambda text: _say("note", text=text),
+    )
     await asyncio.to_thread(LocalBlobs(settings.blob_folder).sweep)
     async with first_steps.open_services(settings, config.dsn, bytes.fromhex(config.master_key)) as services:
         await first_steps.load_dictionary(services, settings)

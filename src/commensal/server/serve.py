@@ -48,10 +48,10 @@ def serve(data: str | None, chosen: Mapping[str, str]) -> int:
             settings = replace(settings, port=sockets[0][0].getsockname()[1])
         key = master_key(folder.master_key_file)
         Path(settings.blob_folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        if settings.tls == "auto":
-            from commensal.server.tls import ensure_certificate
+        if settings.secure:
+            from commensal.server.tls import check_certificate, ensure_certificate
 
-            ensure_certificate(settings)
+            (ensure_certificate if settings.tls == "auto" else check_certificate)(settings)
         banner.settings = settings
         supervisor = Supervisor(
             settings,

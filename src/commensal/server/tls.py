@@ -6,13 +6,14 @@ import datetime as dt
 import ipaddress
 import os
 import socket
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from commensal.errors import SetupError
 from commensal.server.settings import Settings
 
-__all__ = ["certificate_paths", "ensure_certificate"]
+__all__ = ["certificate_paths", "check_certificate", "ensure_certificate"]
 
 _DAYS = 397
 _RENEW_DAYS = 30
@@ -22,6 +23,26 @@ def certificate_paths(settings: Settings) -> tuple[Path, Path]:
     """Return where the certificate and its key are."""
     folder = Path(settings.data)
     return folder / "tls.crt", folder / "tls.key"
+
+
+def check_certificate(settings: Settings) -> None:
+    """Raise SetupError when the two files of ``--tls CERT:KEY`` are no certificate and its key."""
+    certificate, _, key = settings.tls.rpartition(":")
+    for path in (certificate, key):
+        try:
+            with Path(path).open("rb"):
+                pass
+        except OSError as error:
+            raise SetupError(f"--tls: {path} cannot be read: {error.strerror}.") from None
+    try:
+        # A server cannot ask for a passphrase each time a worker starts.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
+    except (ssl.SSLError, ValueError, OSError) as error:
+        reason = getattr(error, "reason", None) or str(error)
+        raise SetupError(
+            f"--tls: {certificate} and {key} are not a certificate and its key as PEM files without a passphrase "
+            f"({reason})."
+        ) from None
 
 
 def _names(settings: Settings) -> list[str]:

@@ -5,7 +5,7 @@ Source: contracts/gen3.md 4.7.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -17,6 +17,7 @@ from commensal.core.entities import read_documents
 from commensal.core.hanging import loses_required_link
 from commensal.core.ids import is_uuid
 from commensal.core.permissions import Right
+from commensal.core.plans import IDENTITY, Plans
 from commensal.core.principals import Principal
 from commensal.core.records import DeletionResult, EntityError, EntityResult, ProjectRow, Record
 from commensal.errors import Malformed, Unavailable
@@ -34,6 +35,8 @@ NAMED = 20
 ATTEMPTS = 4
 _STATES = ("validated",)
 _FILE_STATES = (None, "registered")
+#: What ``fields`` never clears; a name has a refusal of its own.
+_KEPT = IDENTITY - {"submitter_id", "metadata"}
 
 
 class EntityDeletion(Deletion):
@@ -84,10 +87,11 @@ class EntityDeletion(Deletion):
     ) -> DeletionResult:
         now = self._now().astimezone(UTC)
         used = await self._dictionaries.at(unit, row.dictionary)
+        # System types of ours appear in no Gen3 answer (design, "Types, roles and free metadata").
         found = {
             str(record.uuid): record
             for record in await self._reads.by_uuids(unit, [one for one in ids if is_uuid(one)])
-            if record.project == row.seq
+            if record.project == row.seq and record.type in used.dictionary.types
         }
         errors: dict[str, list[EntityError]] = {one: [] for one in ids}
         dependents: list[str] = []
@@ -179,6 +183,9 @@ class EntityDeletion(Deletion):
     ) -> None:
         """Set properties to null, as an update would; without a transaction number, only see whether that works."""
         used = await self._dictionaries.at(unit, row.dictionary)
+        fields = [name.lstrip("*") for name in fields]
+        if transaction is None and _refuse_kept(found, errors, fields, used.plans):
+            return
         documents: list[dict[str, Any]] = [
             {"type": _label(record.type), "id": key, **dict.fromkeys(fields)} for key, record in found.items()
         ]
@@ -191,6 +198,22 @@ class EntityDeletion(Deletion):
             return
         for entity in reading.entities:
             errors[entity.doc["id"]] += entity.errors
+
+
+def _refuse_kept(
+    found: Mapping[str, Record], errors: dict[str, list[EntityError]], fields: Sequence[str], plans: Plans
+) -> bool:
+    """Add an error for each field that names a record or that only the system sets; return whether there is one."""
+    refused = False
+    for key, record in found.items():
+        plan = plans.stored(record.type)
+        kept = _KEPT if plan is None else _KEPT | plan.system
+        for name in fields:
+            if name in kept:
+                message = f"Property '{name}' is a system property and cannot be set to null."
+                errors[key].append(EntityError([name], message, "INVALID_PERMISSIONS"))
+                refused = True
+    return refused
 
 
 def _label(type_name: str) -> str:

@@ -116,18 +116,37 @@ async def write(
             work()
         return number
     uuids = uuid7_texts(int(now.timestamp() * 1000), len(created))
+    taken = await _taken_names(store, unit, project, created, given.seqs)
     for entity, seq, uuid in zip(created, given.seqs, uuids, strict=True):
         entity.seq = seq
         entity.uuid = entity.given_id or uuid
         if gen3 and entity.plan.is_data_file:
             _name_object(entity)
         if not entity.folded:
-            entity.submitter_id = default_submitter_id(entity.type, seq)
+            name = default_submitter_id(entity.type, seq)
+            entity.submitter_id = f"{name}_2" if (entity.type, fold(name)) in taken else name
             entity.folded = fold(entity.submitter_id)
     stamp = Stamp(project.seq, principal.user, str(principal.door), now, number, given.changes)
     await store.insert(unit, stamp, created, work)
     await store.update(unit, stamp, changed)
     return number
+
+
+async def _taken_names(
+    store: RecordWrites, unit: Unit, project: ProjectRow, created: Sequence[Entity], seqs: Sequence[int]
+) -> set[tuple[str, str]]:
+    """Return those names for records without one that others have (from another site's export, say); one statement
+    where there are such records, else none.
+    """
+    wanted: dict[str, dict[str, None]] = {}
+    for entity, seq in zip(created, seqs, strict=True):
+        if not entity.folded:
+            wanted.setdefault(entity.type, {})[fold(default_submitter_id(entity.type, seq))] = None
+    if not wanted:
+        return set()
+    found = await store.look_up(unit, project.seq, {}, wanted, [])
+    given = {(entity.type, entity.folded) for entity in created if entity.folded}
+    return given | {(target.type, target.folded) for target in found.targets}
 
 
 def _tell_missing(entity: Entity, records: dict[str, Record]) -> None:

@@ -28,13 +28,14 @@ from commensal.services.record_pipeline import prepare, rules_for, write
 from commensal.storage.ports import Database, Unit
 from commensal.storage.ports.records import Clash, RecordWrites, TransactionRow
 
-__all__ = ["Submission", "Within", "open_project", "transaction_row"]
+__all__ = ["LOCKS", "Submission", "Within", "open_project", "transaction_row"]
 
 #: Called in the transaction of a submission with its result.
 Within = Callable[[Unit, SubmissionResult], Awaitable[None]]
 
-#: How often a request looks again when another writer stored the same records in between.
-ATTEMPTS = 4
+#: How a request locks its project, attempt by attempt: when others stored the same records in between again and
+#: again, it keeps them out.
+LOCKS = ("share", "share", "update", "update")
 #: More documents than these are read in a thread.
 LARGE = 5_000
 
@@ -84,13 +85,13 @@ class Submission:
         ``within`` is called in the transaction with the result, and then logs the documents itself. Raises NotFound,
         Forbidden, StateConflict.
         """
-        for _ in range(ATTEMPTS):
+        for lock in LOCKS:
             try:
                 async with self._database.begin() as unit:
                     return await self._submit(
                         unit, principal, program, project, documents, create_only=create_only, dry_run=dry_run,
                         name=name, doc_format=doc_format, source_text=source_text, relaxed=relaxed, cells=cells,
-                        transaction=transaction, within=within,
+                        transaction=transaction, within=within, lock=lock,
                     )  # fmt: skip
             except Clash:
                 continue
@@ -113,6 +114,7 @@ class Submission:
         cells: bool,
         transaction: int | None,
         within: Within | None,
+        lock: str,
     ) -> SubmissionResult:
         row = await open_project(
             self._store,
@@ -122,6 +124,7 @@ class Submission:
             program,
             project,
             Right.CREATE if create_only else Right.CREATE | Right.UPDATE,
+            lock=lock,
         )
         used = await self._dictionaries.at(unit, row.dictionary)
         rules = rules_for(principal, row, create_only=create_only, relaxed=relaxed)

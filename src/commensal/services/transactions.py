@@ -39,6 +39,7 @@ Reader = Callable[[str, str], list[Any]]
 MOST_WAITING = 100
 MOST_WAITING_BYTES = 512 * 1024 * 1024
 AT_A_TIME = 1
+_STOPPED = "The server was stopped before this was done; nothing was written, submit it again."
 #: A pending log is touched every so often; one that was not for longer belongs to a process that died (seconds).
 TOUCH = 10.0
 DEAD = 60.0
@@ -223,11 +224,15 @@ class Transactions:
         self._order.put_nowait(one)
 
     async def run(self) -> None:
-        """Work on what waits, say that it is alive, and sweep; until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(AT_A_TIME):
-                tasks.create_task(self._work())
-            tasks.create_task(self._sweep())
+        """Work on what waits, say that it is alive, and sweep; until cancelled, which ends what waits as ERRORED."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(AT_A_TIME):
+                    tasks.create_task(self._work())
+                tasks.create_task(self._sweep())
+        finally:
+            for number in list(self._waiting):
+                await self._failed(number, "ERRORED", _STOPPED)
 
     async def _work(self) -> None:
         while True:
@@ -239,8 +244,8 @@ class Transactions:
             except Exception:
                 _log.exception("A submission that was to be done later failed.")
                 await self._failed(one.number, "ERRORED", "Something failed on the server; nothing was written.")
-            finally:
-                self._waiting.pop(one.number, None)
+            # One that is cut off here by a stop stays among those that wait, and is ended with them.
+            self._waiting.pop(one.number, None)
 
     async def _failed(self, number: int, state: str, sentence: str) -> None:
         response = msgspec.json.encode(

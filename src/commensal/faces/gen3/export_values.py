@@ -11,7 +11,7 @@ from commensal.core.dictionary import Dictionary, NodeType
 from commensal.core.exported import Exported
 from commensal.core.tabular.cells import cell_text
 from commensal.core.tabular.columns import Columns, columns_of, header
-from commensal.faces.gen3.wire import metadata_text, timestamp
+from commensal.faces.gen3.wire import timestamp
 
 __all__ = ["json_object", "table"]
 
@@ -35,7 +35,7 @@ def _value(record: Exported, name: str, project_id: str) -> Any:
 def _values(record: Exported, node: NodeType, columns: Columns, project_id: str) -> dict[str, Any]:
     values = {name: _value(record, name, project_id) for name in columns.properties}
     if node.has_metadata and "metadata" in values:
-        values["metadata"] = metadata_text(record)
+        values["metadata"] = record.metadata
     return values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from commensal.errors import BadRequest, Malformed
-from commensal.faces.gen3.parsing import FORMATS, document_format, parse_documents, parse_json
+from commensal.faces.gen3.parsing import FORMATS, document_format, parse_documents, parse_json, read_documents
 from commensal.faces.gen3.wire import bulk_values
 from commensal.faces.kit.answers import Respond, json_answer
 from commensal.faces.kit.bodies import read_bytes
@@ -33,7 +33,7 @@ async def _upload(request: Request, *, dry_run: bool) -> Respond:
     doc_format = document_format(request.headers.get("content-type"))
     try:
         later = _later(request)
-        documents = parse_documents(data, doc_format, await _dictionary(request))
+        documents = await read_documents(data, doc_format, await _dictionary(request))
     except BadRequest:
         # Who may not write here is told so first (contracts/gen3.md 4.2).
         await services.transactions.require_upload(request.principal, *where, create_only=create_only)
@@ -81,7 +81,7 @@ async def _bulk_parts(request: Request, data: bytes) -> list[BulkPart]:
                 "doc is the text of the document."
             )
         try:
-            documents = parse_documents(doc.encode("utf-8", "strict"), kind, dictionary)
+            documents = await read_documents(doc.encode("utf-8", "strict"), kind, dictionary)
         except UnicodeEncodeError:
             raise Malformed(f"Document {place} holds half of a surrogate pair, which is no text.") from None
         except BadRequest as error:

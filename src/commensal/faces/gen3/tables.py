@@ -24,6 +24,9 @@ MOST_COLUMNS = 4_000
 #: Characters of one quoted cell.
 MOST_IN_CELL = 16 * 1024 * 1024
 
+# The limit is the process's; it is only ever raised.
+csv.field_size_limit(max(csv.field_size_limit(), MOST_IN_CELL))
+
 _DELIMITERS = {"tsv": "\t", "csv": ","}
 #: What stands between several targets in one link cell.
 _BETWEEN = {"tsv": ",", "csv": "#"}
@@ -101,18 +104,14 @@ def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
 
 
 def _quoted(text: str, delimiter: str, *, strict: bool) -> list[tuple[int, list[str]]]:
-    limit = csv.field_size_limit(MOST_IN_CELL)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
-        rows: list[tuple[int, list[str]]] = []
-        line = 1
-        for row in reader:
-            if row:
-                rows.append((line, row))
-            line = reader.line_num + 1
-        return rows
-    finally:
-        csv.field_size_limit(limit)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
+    rows: list[tuple[int, list[str]]] = []
+    line = 1
+    for row in reader:
+        if row:
+            rows.append((line, row))
+        line = reader.line_num + 1
+    return rows
 
 
 def _header(cells: Sequence[str]) -> list[str]:

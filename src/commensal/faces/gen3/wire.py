@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from commensal.core.dictionary import Dictionary, NodeType
+from commensal.core.dictionary import NodeType
 from commensal.core.exported import Exported
 from commensal.core.records import ProjectRow
 from commensal.services.transactions import BulkResult
 
-__all__ = ["bulk_values", "dictionary_values", "entity_values", "links", "timestamp"]
+__all__ = ["bulk_values", "entity_values", "links", "timestamp"]
 
 ROOT = "/v0/submission"
 
@@ -40,19 +40,12 @@ def entity_values(project: ProjectRow, record: Exported, node: NodeType) -> dict
     for name in ("id", "type"):
         properties[name] = known[name]
     if node.has_metadata:
-        properties["metadata"] = metadata_text(record)
+        properties["metadata"] = record.metadata
     for link in record.links:
         if link.name in node.links_by_name:
             key = "code" if node.links_by_name[link.name].target == "project" else "submitter_id"
             properties.setdefault(link.name, []).append({"id": link.id, key: link.target})
     return {"program": project.program_code, "project": project.code, "properties": properties}
-
-
-def metadata_text(record: Exported) -> str | None:
-    """Return the free metadata as JSON text, None where there is none."""
-    from commensal.faces.kit.answers import json_bytes
-
-    return None if record.extra is None else json_bytes(record.extra).decode()
 
 
 def bulk_values(result: BulkResult, names: Sequence[str | None]) -> dict[str, Any]:
@@ -73,8 +66,3 @@ def bulk_values(result: BulkResult, names: Sequence[str | None]) -> dict[str, An
             {"name": name, "response_json": part} for name, part in zip(names, result.parts, strict=True)
         ],
     }
-
-
-def dictionary_values(dictionary: Dictionary) -> dict[str, Any]:
-    """Return the resolved dictionary by entry: types, ``_definitions``, ``_terms``, ``_settings``, ``metaschema``."""
-    return dict(dictionary.resolved)

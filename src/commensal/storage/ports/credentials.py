@@ -123,3 +123,11 @@ class SigningKeys(Protocol):
     async def add(self, unit: Unit, row: SigningKeyRow) -> None:
         """Store a new current key and retire the one before it at the same moment."""
         ...
+
+    async def witness(self, unit: Unit) -> bytes | None:
+        """Return what the first process on this database sealed, to tell its master key by; None before that."""
+        ...
+
+    async def keep_witness(self, unit: Unit, sealed: bytes) -> bytes:
+        """Store a witness unless there is one; return the one that is stored."""
+        ...

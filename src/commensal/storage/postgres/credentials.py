@@ -17,6 +17,7 @@ from commensal.storage.postgres.users import USER_COLUMNS, user_of
 
 __all__ = ["PgCredentials", "PgSigningKeys"]
 
+_WITNESS = "master_key_witness"
 _COLUMNS = """c.id, c.user_seq as holder, c.door, c.kind, c.public_id, c.label, c.parent, c.program, c.scopes,
     c.made, c.expires, c.last_used, c.revoked"""
 _LIVE = f"select {_COLUMNS}, {USER_COLUMNS} from credentials c join users u on u.seq = c.user_seq"  # noqa: S608
@@ -245,3 +246,19 @@ class PgSigningKeys:
             row.public_jwk,
             row.made,
         )
+
+    async def witness(self, unit: Unit) -> bytes | None:
+        """See the port."""
+        text = await pg(unit).value("select value #>> '{}' from settings where name = $1", _WITNESS)
+        return None if text is None else bytes.fromhex(text)
+
+    async def keep_witness(self, unit: Unit, sealed: bytes) -> bytes:
+        """See the port."""
+        await pg(unit).run(
+            "insert into settings (name, value) values ($1, to_jsonb($2::text)) on conflict (name) do nothing",
+            _WITNESS,
+            sealed.hex(),
+        )
+        stored = await self.witness(unit)
+        assert stored is not None
+        return stored

@@ -34,7 +34,11 @@ FIELD = "\x1f"
 #: What an absent value is: an empty text.
 ABSENT = '""'
 
-_TIME = "to_char({} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
+#: A moment as Python writes it: without a fraction where there is none.
+_TIME = (
+    "to_char({0} at time zone 'UTC', case when extract(microseconds from {0})::int % 1000000 = 0"
+    " then 'YYYY-MM-DD\"T\"HH24:MI:SS' else 'YYYY-MM-DD\"T\"HH24:MI:SS.US' end) || '+00:00'"
+)
 _COLUMNS = {
     "state": "r.state",
     "created_datetime": _TIME.format("r.created"),
@@ -43,7 +47,8 @@ _COLUMNS = {
 }
 
 _BY_IDS = """
-select r.uuid::text as id, r.type, r.submitter_id, r.state, r.created, r.updated, r.props, r.extra,
+select r.uuid::text as id, r.type, r.submitter_id, r.state, r.created, r.updated, r.props,
+  r.extra::text as metadata,
   (select json_agg(json_build_array(l.name, coalesce(t.uuid, p.uuid, g.uuid), coalesce(t.submitter_id, p.code, g.code))
      order by l.name collate "C", coalesce(t.uuid, p.uuid, g.uuid))
    from links l left join records t on t.seq = l.dst
@@ -219,7 +224,7 @@ class PgExports:
                 row["created"],
                 row["updated"],
                 row["props"],
-                row["extra"],
+                row["metadata"],
                 _links.decode(row["links"] or "[]"),
                 row["project_id"],
             )

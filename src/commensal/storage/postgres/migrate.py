@@ -34,6 +34,7 @@ def _upgrade(dsn: str) -> None:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import Connection
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
@@ -54,7 +55,13 @@ def _upgrade(dsn: str) -> None:
             await connection.commit()
         await engine.dispose()
 
-    asyncio.run(go())
+    try:
+        asyncio.run(go())
+    except DBAPIError as error:
+        reason = error.orig.__cause__ if error.orig is not None else None
+        if isinstance(reason, asyncpg.PostgresError):
+            raise reason from error  # callers know the driver's errors, not those of two layers above it
+        raise
 
 
 async def migrate(dsn: str) -> bool:

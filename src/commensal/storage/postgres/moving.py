@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import asyncpg
+
+from commensal.errors import AlreadyExists
 from commensal.storage.ports import Unit
 from commensal.storage.postgres.database import pg
 from commensal.storage.postgres.files import FILE_COUNTER
@@ -101,7 +104,10 @@ class PgMoving:
         await own.run(_CUT, seqs, source)
         await own.run(_RECORDS, seqs, target, at, *changes)
         await own.run(_LINKS, seqs, source, target)
-        moved = await own.run(_FILES, seqs, source, target, *changes, files, at)
+        try:
+            moved = await own.run(_FILES, seqs, source, target, *changes, files, at)
+        except asyncpg.UniqueViolationError as error:  # stored since ``taken`` looked: files lock no project
+            raise AlreadyExists("Nothing was moved: a file of that path was stored there at this moment.") from error
         await own.run("update record_versions set project = $2 where seq = any($1::bigint[])", seqs, target)
         await own.run("update members set record_project = $2 where record = any($1::bigint[])", seqs, target)
         await add_versions(own, seqs, who=who, door=door, action="move", at=at)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+import asyncpg
+
+from commensal.errors import Conflict
 from commensal.storage.ports import Unit
 from commensal.storage.postgres.database import PgUnit, pg
 from commensal.storage.postgres.files import FILE_COUNTER
@@ -153,6 +156,15 @@ class PgUndelete:
 
     async def restore(self, unit: Unit, number: int, who: int | None, door: str, at: datetime) -> None:
         """See the port."""
+        try:
+            await self._restore(unit, number, who, door, at)
+        except asyncpg.UniqueViolationError as error:  # made since ``in_the_way`` looked
+            raise Conflict(
+                f"The deletion {number} cannot be brought back: at this moment something took the place of a part of "
+                f"it ({error.as_dict().get('detail', '')})."
+            ) from error
+
+    async def _restore(self, unit: Unit, number: int, who: int | None, door: str, at: datetime) -> None:
         own = pg(unit)
         columns = await columns_of(own)
         for table in TABLES[:5]:
