@@ -17,10 +17,10 @@ import uuid
 from pathlib import Path
 
 import asyncpg
-from tests.conftest import make_data_base, with_database
 
 from commensal.storage.embedded import DataFolder, EmbeddedPostgres
 from commensal.storage.postgres.migrate import migrate
+from tests.conftest import make_data_base, with_database
 
 #: In this order; ``start`` first, while the machine is quiet.
 ORDER = ("start",)

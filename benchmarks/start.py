@@ -19,6 +19,7 @@ import urllib.request
 from pathlib import Path
 
 import psutil
+
 from tests.conftest import make_data_base
 
 
@@ -100,13 +101,17 @@ def main() -> None:
         floor = statistics.median(_floor(folder) for _ in range(options.runs))
         new, old = statistics.median(news), statistics.median(olds)
         print(f"start, new folder, to first answer      {new:7.2f} s   (aim: at most 6 s)")
-        print(f"start, existing folder                  {old:7.2f} s   (aim: at most 2 s; PostgreSQL alone {floor:.2f} s)")
+        print(
+            f"start, existing folder                  {old:7.2f} s   (aim: at most 2 s; PostgreSQL alone {floor:.2f} s)"
+        )
         print(f"stop                                    {statistics.median(stops):7.2f} s")
         for workers in (1, 2):
             _took, process, _port_used = _start(folder, workers)
             time.sleep(5)
             own, database = _memory(process)
-            print(f"idle memory, {workers} worker(s)               {own:7.0f} MiB server, {database:.0f} MiB PostgreSQL (PSS)")
+            print(
+                f"idle memory, {workers} worker(s)               {own:7.0f} MiB server, {database:.0f} MiB PostgreSQL"
+            )
             _stop(process)
     finally:
         shutil.rmtree(base, ignore_errors=True)

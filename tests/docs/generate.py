@@ -139,7 +139,9 @@ def commands_page() -> str:
         "",
     ]
     for path in _command_paths(app):
-        shown = CliRunner().invoke(app, [*path, "--help"], prog_name="commensal", env={"COLUMNS": "100", "NO_COLOR": "1"})
+        shown = CliRunner().invoke(
+            app, [*path, "--help"], prog_name="commensal", env={"COLUMNS": "100", "NO_COLOR": "1"}
+        )
         assert shown.exit_code == 0, shown.output
         text = "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
         lines += [f"## {' '.join(path)}", "", "```text", text, "```", ""]
@@ -162,10 +164,9 @@ def settings_page() -> str:
         "| option | variable | meaning |",
         "|---|---|---|",
     ]
-    lines += [
-        f"| `{option.name}` | `{option.variable}` | {option.help.replace('|', ' or ')}{'' if option.kept else ' Not kept.'} |"
-        for option in OPTIONS
-    ]
+    for option in OPTIONS:
+        meaning = option.help.replace("|", " or ") + ("" if option.kept else " Not kept.")
+        lines.append(f"| `{option.name}` | `{option.variable}` | {meaning} |")
     lines += [
         "",
         "Besides: `COMMENSAL_DATA` (the data folder), `COMMENSAL_MASTER_KEY` (32 bytes in hex or base64, in place of",

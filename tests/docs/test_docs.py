@@ -93,7 +93,10 @@ def test_every_dependency_is_explained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [
         re.split(r"[\[<>=;! ]", line, maxsplit=1)[0]
-        for line in [*project["dependencies"], *(x for extra in project["optional-dependencies"].values() for x in extra)]
+        for line in [
+            *project["dependencies"],
+            *(x for extra in project["optional-dependencies"].values() for x in extra),
+        ]
     ]
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
     for name in names:
@@ -116,7 +119,10 @@ def test_nothing_names_a_machine() -> None:
     bad = re.compile(r"/(?:root|home/[a-z]+|work)/|pypi\.org|registry\.npmjs")
     for name in listed.stdout.split():
         path = ROOT / name
-        if path.suffix in {".py", ".md", ".toml", ".txt", ".html", ".yaml", ".sh"} and name != "tests/docs/test_docs.py":
+        if (
+            path.suffix in {".py", ".md", ".toml", ".txt", ".html", ".yaml", ".sh"}
+            and name != "tests/docs/test_docs.py"
+        ):
             assert not bad.search(path.read_text(encoding="utf-8")), name
 
 
