@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -29,6 +30,11 @@ from commensal.server.settings import Settings
 from commensal.services import passwords
 from commensal.services.identity import operator
 
+CHROMIUM = os.environ.get("COMMENSAL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
 PASSWORD = "grey heron by the weir"
 _TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
@@ -152,6 +158,25 @@ async def _listen(worker: Worker, sock: socket.socket, stack: AsyncExitStack) ->
 async def site(open_site: Open) -> Site:
     """A server that anybody may look at and sign up to."""
     return await open_site()
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Any]:
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.async_api", reason="the playwright package is not installed")
+    async with playwright.async_playwright() as engine:
+        browser = await engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def commons(open_site: Open) -> Site:
+    """A server that listens, with a site admin and a project."""
+    site = await open_site(listen=True, demo=True, support_contact="help@example.org")
+    await site.person("ada@example.org", admin=True)
+    await fill(site)
+    return site
 
 
 async def fill(site: Site, owner: str = "ada@example.org", *, public: str = "read", samples: int = 60) -> Project:

@@ -16,7 +16,7 @@
   for (const field of all("input:not([type=hidden]), select, textarea")) if (!labelled(field)) problems.push("no label: " + start(field));
   for (const thing of all("a[href], button, summary")) if (seen(thing) && !name(thing)) problems.push("no name: " + start(thing));
   for (const image of all("img:not([alt])")) problems.push("no alt: " + start(image));
-  for (const image of all("svg:not([aria-hidden=true]):not([role=img])")) problems.push("unnamed picture: " + start(image));
+  for (const image of all("svg:not([aria-hidden=true]):not([role=img]):not([role=graphics-document][aria-label])")) problems.push("unnamed picture: " + start(image));
   for (const attribute of ["aria-labelledby", "aria-describedby", "aria-controls"])
     for (const element of all(`[${attribute}]`))
       for (const id of element.getAttribute(attribute).split(/\s+/))

@@ -1,26 +1,18 @@
 """A person with a real browser (headless Chromium): keys, tables, keyboard, phone, screen readers, no other origin."""
 
 import json
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import PASSWORD, Open, Site, fill
+from .conftest import CHROMIUM, PASSWORD, Site
 
-playwright = pytest.importorskip("playwright.async_api", reason="the playwright package is not installed")
-CHROMIUM = os.environ.get("COMMENSAL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytest.importorskip("playwright.async_api", reason="the playwright package is not installed")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (set COMMENSAL_CHROMIUM, or install it)"),
 ]
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 PAGES = [
     "/", "/portal/projects", "/portal/projects/KIDNEY-KX1", "/portal/projects/KIDNEY-KX1/files",
     "/portal/projects/KIDNEY-KX1/members", "/portal/projects/KIDNEY-KX1/settings", "/portal/profile", "/portal/groups",
@@ -73,23 +65,6 @@ class Person:
             url for url in self.asked if not url.startswith((self.site.base + "/", "blob:" + self.site.base))
         } == set()
         assert self.complaints == []
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator:
-    async with playwright.async_playwright() as engine:
-        browser = await engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def commons(open_site: Open) -> Site:
-    """A server that listens, with a site admin and a project."""
-    site = await open_site(listen=True, demo=True, support_contact="help@example.org")
-    await site.person("ada@example.org", admin=True)
-    await fill(site)
-    return site
 
 
 async def window(chromium, site: Site, **settings) -> Person:

@@ -14,7 +14,10 @@ from commensal.portal.views import (
     admin_programs,
     admin_users,
     deletions,
+    dictionary,
+    door_token,
     files,
+    graphql,
     groups,
     home,
     members,
@@ -22,6 +25,7 @@ from commensal.portal.views import (
     projects,
     records,
     settings,
+    submission,
 )
 
 __all__ = ["FACE"]
@@ -33,6 +37,10 @@ _PAGES = (
     *projects.ROUTES,
     *records.ROUTES,
     *files.ROUTES,
+    *submission.ROUTES,
+    *dictionary.ROUTES,
+    *graphql.ROUTES,
+    *door_token.ROUTES,
     *members.ROUTES,
     *settings.ROUTES,
     *groups.ROUTES,

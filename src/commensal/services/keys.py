@@ -100,6 +100,8 @@ class Keys(IdentityPart):
                 principal, "key.make", sentence="Keys for others are made at the console of the server only."
             )
         now = parts.now()
+        if program is not None and door is not Door.OPAL:
+            raise Invalid("Only an Opal key is bound to a program; others see what their holder may.", field="program")
         expires = _expiry(principal, door, now, days, seconds)
         label = clean_line(label, field="label")
         granted = _scopes(principal, door, scopes)

@@ -32,6 +32,7 @@ from commensal.storage.ports.credentials import SigningKeyRow, SigningKeys
 __all__ = ["AccessClaims", "Signer", "SigningKey", "issuer_of", "new_key_id", "session_of_token", "session_token_key"]
 
 _PURPOSE = "signing key tokens"
+_WITNESS = "master key witness"
 _MEMBERS = {"kty": "RSA", "use": "sig", "alg": "RS256", "key_ops": ["verify"]}
 _REMEMBERED = 20_000
 #: How old (seconds) the known keys may be for signing, and for verifying, where an unknown kid reads them anyway.
@@ -141,13 +142,20 @@ class Signer:
         return keys
 
     async def check(self) -> None:
-        """Open the present signing key, if there is one.
+        """Open the present signing key, if there is one, and what the first process here sealed.
 
         Raises ``SetupError`` when the master key is not the one that this database was made with.
         """
         keys = await self._load()
         if keys.rows:
             await self._open(keys.rows[0])
+        # Before any token was signed there is no key to open, but the audit is sealed from the first event on.
+        async with self._database.read() as unit:
+            witness = await self._store.witness(unit)
+        if witness is None:
+            async with self._database.begin() as unit:
+                witness = await self._store.keep_witness(unit, self._master.seal(b"", _WITNESS))
+        self._master.open(witness, _WITNESS)
 
     async def _open(self, row: SigningKeyRow) -> RSAKey:
         key = self._private.get(row.kid)

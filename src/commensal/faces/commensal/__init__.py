@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from commensal.core.principals import Door
+from commensal.faces.commensal.bytes import BYTES_ROUTES
 from commensal.faces.commensal.caller import authenticate
 from commensal.faces.commensal.errors import encode_error
 from commensal.faces.commensal.routes import ROUTES
@@ -15,7 +16,7 @@ FACE = Face(
     door=Door.API,
     title="commensal API",
     prefixes=("/commensal/v1",),
-    routes=ROUTES,
+    routes=ROUTES + BYTES_ROUTES,
     encode_error=encode_error,
     authenticate=authenticate,
     security={

@@ -91,3 +91,20 @@ COUNTS = "The number of records of each type in the projects that you may read."
 
 QUERY = "Answers are limited to what you may read; errors are texts."
 QUERY_BODY = Body(example={"query": "{ sample(first: 10) { submitter_id } }"})
+
+#: What routes say against a request, by the tag of the route: a body or value that is wrong, a right that is missing.
+_WRONG = "What is asked is wrong; `message` says how."
+_NO_RIGHT = "You may not do this here."
+REFUSALS: dict[str, dict[int, str]] = {
+    "Keys": {400: _WRONG, 403: "This token may not make keys."},
+    "Lists": {400: _WRONG},
+    "Dictionary": {400: _WRONG},
+    "Programs and projects": {400: _WRONG, 403: _NO_RIGHT},
+    "Submission": {400: _WRONG, 403: _NO_RIGHT},
+    "Entities": {400: _WRONG, 403: _NO_RIGHT},
+    "Export": {400: _WRONG, 403: _NO_RIGHT},
+    "Manifests": {400: _WRONG, 403: _NO_RIGHT},
+    "GraphQL": {400: "The query is wrong, or asks for too much; `errors` says how."},
+}
+NOT_FOUND = "There is nothing of this name."
+TOO_LARGE = "The request is too large; send smaller pieces."

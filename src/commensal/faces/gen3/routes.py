@@ -179,5 +179,16 @@ def _graphql() -> list[Route]:
     ]  # fmt: skip
 
 
+def _told(route: Route) -> Route:
+    """Add to a route's page how it refuses, where it does not say that better itself."""
+    more = dict(words.REFUSALS.get(route.tag, {}))
+    if "{" in route.path:
+        more[404] = words.NOT_FOUND
+    if more and "GET" not in route.methods:
+        more[413] = words.TOO_LARGE
+    return replace(route, answers={**more, **(route.answers or {200: "Done."})})
+
+
 _SUBMISSION = [*_graphql(), *_lists(), *_programs(), *_submission(), *_exports()]
-ROUTES: tuple[Route, ...] = (*_fence(), *_SUBMISSION, *_others(), *_legacy(_SUBMISSION))
+_ALL = (*_fence(), *_SUBMISSION, *_others(), *_legacy(_SUBMISSION))
+ROUTES: tuple[Route, ...] = tuple(_told(route) for route in _ALL)

@@ -44,11 +44,13 @@ async def open_project(request: Request, right: Right = Right.AGGREGATE) -> Open
     return OpenProject(project, rights, type_counts(counts))
 
 
-def _tabs(opened: OpenProject) -> list[tuple[str, str, int | None]]:
+def _tabs(opened: OpenProject, *, signed_in: bool) -> list[tuple[str, str, int | None]]:
     total = None if any(row.n is None for row in opened.counts) else sum(row.n or 0 for row in opened.counts)
     tabs: list[tuple[str, str, int | None]] = [("", "Records", total)]
     if opened.may(Right.READ):
         tabs.append(("files", "Files", None))
+    if opened.may(Right.READ) and opened.may(Right.CREATE) and signed_in:
+        tabs.append(("submit", "Submit", None))
     if opened.may(Right.MANAGE):
         tabs += [("members", "Members", None), ("settings", "Settings", None)]
     return tabs
@@ -75,7 +77,7 @@ def project_page(
         project=opened.project,
         here=opened.here,
         summary=_summary(opened),
-        tabs=_tabs(opened),
+        tabs=_tabs(opened, signed_in=request.principal.user is not None),
         tab=tab,
         **values,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from commensal.core.permissions import Right
@@ -101,6 +102,10 @@ async def records_page(request: Request) -> Respond:
     search = query.get("search", "").strip()
     asked = [key for key in query.getlist("column") if key][:MOST_COLUMNS]
     offset, limit = page_of(request)
+    exported = ""
+    if may_read and type_name in (await request.services.dictionaries.current()).dictionary.types:
+        may_export = await request.services.exports.allowed(request.principal, opened.project)
+        exported = f"{opened.here}/export/{quote(type_name, safe='')}" if may_export else ""
     values: dict[str, Any] = {"columns": [], "chosen": [], "shown": [], "rows": [], "paging": Paging(0, limit, 0)}
     if may_read and type_name:
         page = await request.services.records.page(
@@ -132,6 +137,7 @@ async def records_page(request: Request) -> Respond:
         sizes=PAGE_SIZES,
         may_read=may_read,
         may_write=opened.may(Right.CREATE),
+        exported=exported,
         address=addresses(request),
         **values,
     )
