@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip --disable-pip-version-check
-DATA   ?= ./commensal-data
+DATA   ?=
 
 .PHONY: help install dev serve test torture lint format bench docs clean
 
@@ -25,7 +25,16 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/.installed
 
 serve: install   ## Start commensal with its embedded defaults and demo data.
-	@$(BIN)/commensal serve --demo --data $(DATA)
+	@# PostgreSQL of root runs under another account, which must be able to enter the folders above the data.
+	@data='$(DATA)'; above=$$PWD; \
+	if [ -z "$$data" ]; then \
+		data=./commensal-data; \
+		while [ "$$(id -u)" = 0 ] && [ "$$above" != / ]; do \
+			[ -n "$$(find "$$above" -maxdepth 0 -perm -001)" ] || data=/var/lib/commensal; \
+			above=$$(dirname "$$above"); \
+		done; \
+	fi; \
+	exec $(BIN)/commensal serve --demo --data "$$data"
 
 test: dev        ## Run every test at small counts.
 	$(BIN)/python -m pytest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -199,3 +200,75 @@ def test_root_can_leave_root(data_base: Path):
     assert refused.returncode == 1
     assert "no such account" in refused.stderr
     assert not (data_base / "d").exists()
+
+
+WRONG_CALLS = [
+    (["admin", "user", "add", "e@example.org", "--password", ""], "too short"),
+    (["admin", "user", "passwd", ADMIN, "--password", ""], "too short"),
+    (["admin", "user", "deactivate", "no@example.org"], "no account with the e-mail 'no@example.org'"),
+    (["admin", "key", "new", ADMIN, "--door", "odm", "--program", "P"], "Only an Opal key"),
+    (["admin", "undelete", "9" * 30], "number of a deletion"),
+    (["admin", "audit", "patient", "9" * 30], "less than or equal to"),
+    (["import", "geo", ".", "--key", "x"], "give its address with --url"),
+    (["import", "geo", ".", "--url", "http://127.0.0.1:1", "--data", "d"], "--data or --url"),
+    (["import", "geo", ".", "--owner", "no@example.org"], "--owner: there is no account"),
+]
+
+
+def test_wrong_calls_say_what_is_wrong(data_base: Path):
+    running = start_commons(data_base / "data")
+    try:
+        running.add_user(ADMIN)
+        running.admin("program", "add", "P")
+        for command, sentence in WRONG_CALLS:
+            done = run_commensal(*command, environment={"COMMENSAL_DATA": str(running.data)}, check=False)
+            assert done.returncode in (1, 2), command
+            assert done.stderr.count(sentence) == 1, done.stderr
+            assert "Traceback" not in done.stderr
+    finally:
+        assert running.stop() == 0
+
+
+def test_a_dictionary_that_was_applied_stays_in_use(data_base: Path, tmp_path: Path):
+    from commensal.dictionaries import open_dictionary
+
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    mine = json.loads(json.dumps(open_dictionary()))
+    for path in (first, second):
+        mine["sample"]["properties"][path.stem] = {"type": "string"}
+        path.write_text(json.dumps(mine))
+    running = start_commons(data_base / "data", "--dictionary", str(first))
+    assert running.stop() == 0
+    run_commensal("admin", "--data", data_base / "data", "dictionary", "apply", second)
+    run_commensal("admin", "--data", data_base / "data", "user", "list")
+    running = start_commons(data_base / "data")
+    assert running.stop() == 0
+    other = run_commensal("serve", "--data", data_base / "data", "--dictionary", first, "--port", "0", check=False)
+    assert other.returncode == 1
+    assert f"commensal admin dictionary apply {first}" in other.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root meets folders of other accounts")
+def test_root_leaves_nothing_in_a_folder_of_another_account(folder: Path):
+    os.chown(folder, 1, 1)
+    try:
+        done = run_commensal("admin", "--data", folder, "user", "list", check=False)
+    finally:
+        os.chown(folder, 0, 0)
+    assert done.returncode == 1
+    assert f"{folder} belongs to" in done.stderr
+    assert "run this command as" in done.stderr
+
+
+def test_next_steps_can_be_typed_as_they_stand(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    from commensal.server.banner import Banner
+    from commensal.server.settings import Settings
+
+    monkeypatch.setattr(sys, "argv", [".venv/bin/commensal", "serve"])
+    banner = Banner()
+    banner.settings = Settings(data="/srv/a lab's data")
+    banner.ready()
+    line = next(line for line in capsys.readouterr().out.splitlines() if "import geo" in line)
+    words = shlex.split(line.partition("series ")[2])
+    assert words[0] == ".venv/bin/commensal"
+    assert words[-1] == "/srv/a lab's data"

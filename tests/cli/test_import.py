@@ -175,3 +175,15 @@ def test_an_interrupted_import_says_so_and_leaves_whole_batches(
         assert process.returncode == 130
         assert "Stopping at the next safe point" in said
         assert 0 < total < 60_000
+
+
+def test_a_nearly_full_disk_takes_no_import(tmp_path: Path, commons: Running):
+    table = tmp_path / "subjects.tsv"
+    table.write_text(TABLE)
+    done = run_commensal(
+        "import", "tsv", table, "--program", "FULL", "--project", "small", "--data", commons.data,
+        environment={"COMMENSAL_MIN_FREE": "900PB"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "almost full" in done.stderr
+    assert "FULL" not in str(get(commons, "/programs", commons.bearer(ADMIN)))

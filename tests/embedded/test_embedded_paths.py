@@ -73,9 +73,18 @@ def test_socket_folder_made_by_somebody_else_is_refused(root, kit):
             outside.unlink()
 
 
-def test_default_folder(monkeypatch):
+def test_default_folder(monkeypatch, tmp_path: Path):
     monkeypatch.setenv("COMMENSAL_DATA", "/some/where")
     assert default_data_folder() == Path("/some/where")
     monkeypatch.delenv("COMMENSAL_DATA")
     expected = Path("/var/lib/commensal") if os.geteuid() == 0 else Path("commensal-data")
+    monkeypatch.chdir(tmp_path)
     assert default_data_folder() == expected
+    # What root keeps here (`make serve`) is found again; what another account put here is not taken.
+    here = tmp_path / "commensal-data"
+    here.mkdir(mode=0o711)
+    (here / "supervisor.lock").touch(mode=0o600)
+    assert default_data_folder() == Path("commensal-data")
+    if os.geteuid() == 0:
+        os.chown(here, 1, 1)
+        assert default_data_folder() == expected

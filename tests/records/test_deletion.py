@@ -292,6 +292,27 @@ async def test_fields_are_cleared_instead(gen3_site):
     assert not refused.success
 
 
+@pytest.mark.parametrize("field", ["id", "*id", "type", "project_id", "state", "created_datetime"])
+async def test_what_names_an_entity_is_never_cleared(gen3_site, field):
+    made = await gen3_site.ok([{"type": "experiment", "submitter_id": "e", "projects": {"code": "J"}}])
+    before = await gen3_site.rows("select * from records")
+    done = await gen3_site.deletion.delete_entities(OPERATOR, "P", "J", [made.entities[0].id], fields=[field])
+    assert (done.success, done.code) == (False, 400)
+    assert [(error.keys, error.type) for error in done.entities[0].errors] == [
+        ([field.lstrip("*")], "INVALID_PERMISSIONS")
+    ]
+    assert await gen3_site.rows("select * from records") == before
+
+
+async def test_system_types_are_no_entities(site):
+    project = await site.project(mode="open")
+    genome = (await site.records.put(OPERATOR, project, [Put(type="genome", submitter_id="g")]))[0]
+    for fields in ((), ("label",)):
+        done = await site.deletion.delete_entities(OPERATOR, "P", "J", [str(genome.uuid)], fields=fields)
+        assert [error.type for error in done.entities[0].errors] == ["NOT_FOUND"]
+    assert await names(site) == {"g"}
+
+
 async def test_strict_projects_refuse_deleting_what_others_need(gen3_site):
     project = await gen3_site.value("select seq from projects")
     made = await gen3_site.ok(
@@ -344,6 +365,28 @@ async def test_moving_keeps_number_and_history_and_cuts_links_in_open_projects(s
     # Its link to the project itself follows.
     await site.moving.move(OPERATOR, here, there, [seqs["d"]])
     assert await site.value("select dst from links where src = $1 and dst_type = 'project'", seqs["d"]) == there
+
+
+async def test_a_strict_project_takes_in_nothing_that_it_would_refuse_to_be_written(gen3_site):
+    strict = await gen3_site.value("select seq from projects")
+    here = await gen3_site.project("OPEN", mode="open")
+    await gen3_site.records.put(
+        OPERATOR,
+        here,
+        [
+            Put(type="case", submitter_id="lacks", metadata={"free": 1}),
+            Put(type="experiment", submitter_id="whole"),
+        ],
+    )
+    seqs = {r["submitter_id"]: r["seq"] for r in await gen3_site.rows("select * from records")}
+    with pytest.raises(InvalidRows) as caught:
+        await gen3_site.moving.move(OPERATOR, here, strict, list(seqs.values()))
+    assert {(p.record, p.field) for p in caught.value.problems} == {
+        ("case lacks", "experiments"),
+        ("case lacks", "free"),
+    }
+    assert await gen3_site.value("select count(*) from records where project = $1", here) == 2
+    assert (await gen3_site.moving.move(OPERATOR, here, strict, [seqs["whole"]])).records == 1
 
 
 async def test_moving_refuses_names_and_strict_crossings(site):

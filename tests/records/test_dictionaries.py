@@ -148,6 +148,25 @@ async def test_apply_with_move_keeps_everything(site, generic, use):
     assert not (await site.dictionaries.apply(OPERATOR, generic, "generic", move=True)).changed
     await use().dictionaries.apply(OPERATOR, open_dictionary(), "open", move=True)
     assert {r["type"] for r in await site.rows("select type from records")} == {"subject", "dataset", "sample"}
+    # ... and values and links that had no place meanwhile: nothing differs from what was written.
+    rows = {r["submitter_id"]: r for r in await site.rows("select * from records")}
+    assert rows["x"]["extra"] == {"k": 1}
+    assert rows["x"]["props"]["tissue"] == "liver"
+    links = await site.rows("select name from links where src_type = 'sample'")
+    assert {r["name"] for r in links} == {"datasets", "subjects"}
+
+
+async def test_free_metadata_becomes_properties_that_a_new_dictionary_declares(site, use):
+    await _filled(site)
+    wider = copy.deepcopy(open_dictionary())
+    wider["sample"]["properties"]["k"] = {"type": "integer"}
+    report = await site.dictionaries.apply(OPERATOR, wider, "wider")
+    assert report.changed
+    assert report.lines() == []
+    row = (await site.rows("select * from records where submitter_id = 'x'"))[0]
+    assert row["props"]["k"] == 1
+    assert row["extra"] in (None, {})
+    assert row["props"]["tissue"] == "liver"
 
 
 async def test_apply_is_for_site_admins(site, generic, database):

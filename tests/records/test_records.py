@@ -93,6 +93,27 @@ async def test_names_are_made_and_links_follow_the_dictionary(site):
     assert not same.changed
 
 
+@pytest.mark.parametrize("count", [1, 20])
+async def test_a_name_that_would_be_made_may_be_taken(site, count):
+    """Names of another site's export, say, that lie ahead of the sequence."""
+    project = await site.project(mode="open")
+    last = await site.value("select last_value from commensal_seq")
+    ahead = [Put(type="sample", submitter_id=f"sample-{last + number}") for number in range(1, 400)]
+    await site.records.put(OPERATOR, project, ahead[-200:])
+    made = await site.records.put(OPERATOR, project, [Put(type="sample")] * count)
+    assert [one.submitter_id for one in made] == [f"sample-{one.seq}_2" for one in made]
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_a_label_is_text_and_a_target_a_uuid(site, count):
+    project = await site.project(mode="open")
+    bad = [Put(type="result_field", label={"a": 1}) for _ in range(count)]
+    with pytest.raises(InvalidRows, match="label of a record is text"):
+        await site.records.put(OPERATOR, project, bad)
+    with pytest.raises(InvalidRows, match="'nobody' is no uuid"):
+        await site.records.put(OPERATOR, project, [Put(type="sample", links=[LinkTo("owner", uuid="nobody")])])
+
+
 async def test_every_bad_item_is_named_and_nothing_is_written(site):
     project = await site.project(mode="open")
     with pytest.raises(InvalidRows) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import json
 import os
@@ -10,6 +11,7 @@ import socket
 import stat
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -206,10 +208,12 @@ def test_workers_answer_503_while_the_database_is_away_and_come_back(data_base: 
     assert running.stop() == 0
 
 
-def test_wrong_master_key_is_told_at_the_start(data_base: Path):
+@pytest.mark.parametrize("signed", [True, False])
+def test_wrong_master_key_is_told_at_the_start(data_base: Path, signed: bool):
     running = start_commons(data_base / "data")
-    running.add_user(ADMIN)
-    running.key(ADMIN, "gen3")
+    if signed:  # else nothing was sealed but what tells master keys apart
+        running.add_user(ADMIN)
+        running.key(ADMIN, "gen3")
     assert running.stop() == 0
     other = run_commensal(
         "serve", "--data", data_base / "data", "--port", str(free_port()),
@@ -242,7 +246,40 @@ def test_wrong_database_is_told_and_nothing_is_left_running(data_base: Path, dsn
         "serve", "--data", data_base / "d", "--port", str(free_port()), "--database", nowhere, check=False
     )
     assert wrong.returncode == 1
-    assert "--database" in wrong.stdout + wrong.stderr
+    assert wrong.stderr.splitlines()[-1].startswith("error: --database: the server refuses the connection")
+
+
+@pytest.mark.parametrize("command", [["serve"], ["admin", "user", "list"]])
+async def test_a_role_that_may_not_make_tables_is_told(data_base: Path, dsn: str, command: list[str]):
+    import asyncpg
+
+    role = f"guest_{os.urandom(4).hex()}"
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"create role {role} login password 'guest'")
+        parts = urlsplit(dsn)
+        host = parts.netloc.rpartition("@")[2]
+        own = parts._replace(netloc=f"{role}:guest@{host}").geturl()
+        done = await asyncio.to_thread(
+            run_commensal, *command, check=False,
+            environment={"COMMENSAL_DATA": str(data_base / "d"), "COMMENSAL_DATABASE": own, "COMMENSAL_PORT": "0"},
+        )  # fmt: skip
+    finally:
+        await connection.execute(f"drop role {role}")
+        await connection.close()
+    assert done.returncode == 1
+    assert "It must own the database" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_files_that_are_no_certificate_are_told_and_nothing_starts(data_base: Path, tmp_path: Path):
+    broken = tmp_path / "broken.pem"
+    broken.write_text("this is no certificate")
+    done = run_commensal("serve", "--data", data_base / "d", "--port", "0", "--tls", f"{broken}:{broken}", check=False)
+    assert done.returncode == 1
+    assert "not a certificate and its key" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (data_base / "d" / "pg").exists()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 8])

@@ -36,6 +36,13 @@ def test_an_empty_value_sets_an_option_back(tmp_path: Path):
     assert load_settings(tmp_path, {}, {}).base_url is None
 
 
+def test_the_dictionary_is_kept_in_the_database_only(tmp_path: Path):
+    settings = load_settings(tmp_path, {"dictionary": "gen3dictionary", "port": "8001"}, {})
+    assert settings.dictionary == "gen3dictionary"
+    save_settings(settings, {"dictionary": "gen3dictionary", "port": "8001"})
+    assert load_settings(tmp_path, {}, {}).dictionary is None
+
+
 def test_kept_settings_are_private_and_hold_neither_demo_nor_user(tmp_path: Path):
     texts = chosen_texts({"demo": "on", "user": "someone", "port": "8009"}, {"COMMENSAL_QUOTA": "2GB"})
     save_settings(Settings(data=str(tmp_path)), texts)

@@ -11,6 +11,7 @@ from commensal import __version__
 from commensal.cli import admin as admin_commands
 from commensal.cli import import_data
 from commensal.cli import serve as serve_command
+from commensal.cli.output import show_problems
 from commensal.errors import CommensalError, InvalidRows
 
 __all__ = ["app", "main"]
@@ -51,10 +52,7 @@ def main() -> None:
         app()
     except InvalidRows as error:
         print(f"error: {error.message}", file=sys.stderr)
-        for problem in error.problems[:50]:
-            print(f"  {problem}", file=sys.stderr)
-        if len(error.problems) > 50:
-            print(f"  … and {len(error.problems) - 50} more", file=sys.stderr)
+        show_problems(error)
         sys.exit(1)
     except CommensalError as error:
         print(f"error: {error.message}", file=sys.stderr)

@@ -271,7 +271,7 @@ def undelete_command(
     if what == "list":
         show_rows(_with_services(do.list_deletions), "Nothing can be brought back.")
         return
-    if not what.isdigit():
+    if not what.isdecimal() or len(what) > 18:
         raise typer.BadParameter("give list, or the number of a deletion")
     print(f"Brought back: {_with_services(lambda s: do.undelete(s, int(what)))}")
 
@@ -315,7 +315,9 @@ def audit_tail(n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How
 
 
 @audit.command("patient")
-def audit_patient(number: Annotated[int, typer.Argument(metavar="ID", help="Number of the record.")]) -> None:
+def audit_patient(
+    number: Annotated[int, typer.Argument(metavar="ID", min=0, max=2**63 - 1, help="Number of the record.")],
+) -> None:
     """Show who touched the patient fields of a record."""
     from commensal.server import admin as do
 

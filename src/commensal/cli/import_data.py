@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from commensal.cli.output import show_problems
 from commensal.cli.progress import Bars
-from commensal.errors import CommensalError, EngineMissing, Invalid, InvalidRows, Problem
+from commensal.errors import CommensalError, EngineMissing, Invalid, InvalidRows
 
 if TYPE_CHECKING:
     from commensal.importers.progress import CancelFlag
@@ -57,7 +58,11 @@ class _Place:
 
 @asynccontextmanager
 async def _sink(place: _Place) -> AsyncIterator[Sink]:
+    if place.url is None and place.key is not None:
+        raise Invalid("--key is for an import through a server: give its address with --url too.")
     if place.url is not None:
+        if place.data is not None:
+            raise Invalid("Give --data or --url, not both: a data folder of this machine, or a server.")
         if place.owner is not None:
             raise Invalid("--owner is for imports into a data folder; over --url the key's account is the owner.")
         from commensal.cli.http_sink import open_http_sink
@@ -114,7 +119,8 @@ async def _import_each(sink: Sink, paths: list[Path], work: Import, cancel: Canc
                 failed += 1
                 bars.close()
                 print(f"error: {path}: {error.message}", file=sys.stderr)
-                _show_problems(error.problems if isinstance(error, InvalidRows) else [])
+                if isinstance(error, InvalidRows):
+                    show_problems(error)
                 continue
         for note in report.notes:
             print(note)
@@ -123,13 +129,6 @@ async def _import_each(sink: Sink, paths: list[Path], work: Import, cancel: Canc
             print("The import was stopped; run it again to import the rest.", file=sys.stderr)
             return 130
     return 1 if failed else 0
-
-
-def _show_problems(problems: list[Problem]) -> None:
-    for problem in problems[:50]:
-        print(f"  {problem}", file=sys.stderr)
-    if len(problems) > 50:
-        print(f"  … and {len(problems) - 50} more", file=sys.stderr)
 
 
 @import_data.command("geo")

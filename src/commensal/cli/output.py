@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["show_json", "show_rows"]
+from commensal.errors import InvalidRows
+
+__all__ = ["show_json", "show_problems", "show_rows"]
 
 
 def show_rows(rows: Sequence[dict[str, Any]], nothing: str) -> None:
@@ -29,3 +32,14 @@ def _text(value: Any) -> str:
 def show_json(value: Any) -> None:
     """Print a value as JSON, for a file or another program."""
     print(json.dumps(value, indent=2))
+
+
+def show_problems(error: InvalidRows, most: int = 50) -> None:
+    """Print what is wrong, one line each, unless the error's own sentence is all there is to say."""
+    problems = error.problems
+    if len(problems) == 1 and problems[0].message == error.message and problems[0].row is None:
+        return
+    for problem in problems[:most]:
+        print(f"  {problem}", file=sys.stderr)
+    if len(problems) > most:
+        print(f"  … and {len(problems) - most} more", file=sys.stderr)

@@ -69,8 +69,8 @@ def serve(
     """Run a commons on this machine: API, portal, workers and database.
 
     Each option is also an environment variable COMMENSAL_<OPTION>. What is given is kept in the data folder
-    (all but --user and --demo), so the next start, `admin` and `import` need only --data. An empty value
-    (--base-url '') sets an option back.
+    (all but --user and --demo; the dictionary in the database), so the next start, `admin` and `import` need
+    only --data. An empty value (--base-url '') sets an option back.
     """
     values = {name: value for name, value in locals().items() if isinstance(value, str) and name != "data"}
     if demo:

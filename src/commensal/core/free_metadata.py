@@ -26,6 +26,7 @@ __all__ = [
     "settable",
     "split",
     "split_extra",
+    "take_declared",
     "untaken_keys",
 ]
 
@@ -114,6 +115,20 @@ def split_extra(plan: Splitter, metadata: Mapping[str, Any]) -> tuple[dict[str, 
         taken = value is not None and settable(node, key) and validate(key, value)
         (props if taken else rest)[key] = value
     return props, rest
+
+
+def take_declared(plan: Splitter, props: Mapping[str, Any], extra: Any) -> tuple[Mapping[str, Any], Any]:
+    """Return a record's ``(props, extra)`` under another plan: keys of ``extra`` that it takes become properties.
+
+    The very same objects come back where nothing changes.
+    """
+    if not isinstance(extra, dict) or not extra:
+        return props, cast("Any", extra)
+    free = cast("dict[str, Any]", extra)
+    taken, rest = split_extra(plan, {key: value for key, value in free.items() if key not in props})
+    if not taken:
+        return props, free
+    return {**props, **taken}, {key: value for key, value in free.items() if key in props or key in rest}
 
 
 def read(node: NodeType, props: Mapping[str, Any], extra: Any) -> Any:

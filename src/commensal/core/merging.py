@@ -128,20 +128,17 @@ def change(
 
 def same_json(one: Any, other: Any) -> bool:
     """Tell whether two JSON values are the same; unlike ``==``, true is not 1."""
+    return one == other and _same_kinds(one, other)
+
+
+def _same_kinds(one: Any, other: Any) -> bool:
+    """Tell whether two equal values have their booleans at the same places."""
     kind = cast("type[Any]", type(one))
     if kind is dict:
-        return (
-            type(other) is dict
-            and len(one) == len(cast("dict[str, Any]", other))
-            and all(key in other and same_json(value, other[key]) for key, value in one.items())
-        )
+        return all(type(value) is str or _same_kinds(value, other[key]) for key, value in one.items())
     if kind is list:
-        return (
-            type(other) is list
-            and len(one) == len(cast("list[Any]", other))
-            and all(map(same_json, one, cast("list[Any]", other)))
-        )
-    return one == other and (kind is bool) is (type(other) is bool)
+        return all(map(_same_kinds, one, other))
+    return (kind is bool) is (type(other) is bool)
 
 
 def _apply_free(entity: Entity, props: Mapping[str, Any], extra: Any, given: dict[str, Any]) -> dict[str, Any]:

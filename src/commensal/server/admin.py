@@ -53,7 +53,10 @@ def _door(name: str) -> Door:
 
 
 async def _user(services: Services, email: str, route: str) -> User:
-    return await services.identity.user(operator(route), email)
+    try:
+        return await services.identity.user(operator(route), email)
+    except NotFound:
+        raise NotFound(f"There is no account with the e-mail {email!r}.") from None
 
 
 # --- people
@@ -65,7 +68,7 @@ async def add_user(
     """Add an account; returns it, and the password when one was made here."""
     made = secrets.token_urlsafe(12) if password is None else None
     user = await services.identity.add_user(
-        operator("user add"), email, name=name, password=password or made, site_admin=site_admin
+        operator("user add"), email, name=name, password=made if password is None else password, site_admin=site_admin
     )
     return {"email": user.email, "number": user.seq, "site_admin": user.site_admin}, made
 
@@ -98,10 +101,10 @@ async def invite(services: Services, email: str, *, name: str) -> str:
 
 async def set_password(services: Services, email: str, password: str | None) -> str | None:
     """Set a password; returns the one that was made when none was given."""
-    made = secrets.token_urlsafe(12) if password is None else None
     user = await _user(services, email, "user passwd")
-    await services.identity.set_password(operator("user passwd"), user.seq, password or made or "")
-    return made
+    new = secrets.token_urlsafe(12) if password is None else password
+    await services.identity.set_password(operator("user passwd"), user.seq, new)
+    return new if password is None else None
 
 
 async def set_active(services: Services, email: str, *, active: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +19,8 @@ from commensal.services.catalog import Catalog
 from commensal.services.dictionaries import Dictionaries
 from commensal.services.entity_deletion import EntityDeletion
 from commensal.services.exports import Exports
+from commensal.services.file_jobs import FileJobs
+from commensal.services.file_search import FileSearch
 from commensal.services.files import Files
 from commensal.services.grants import Grants
 from commensal.services.graph import GraphQueries
@@ -29,11 +32,17 @@ from commensal.services.mail import Mail
 from commensal.services.moving import Moving
 from commensal.services.program_submission import ProgramSubmission
 from commensal.services.records import Records
+from commensal.services.scrub import Scrub
 from commensal.services.sealing import Sealer
+from commensal.services.signed_bytes import SignedBytes
+from commensal.services.signing import Signer
 from commensal.services.submission import Submission
 from commensal.services.transactions import Transactions
+from commensal.services.uploads import Uploads
 from commensal.storage.blobs.local import LocalBlobs
+from commensal.storage.contents.pool import ContentsPool
 from commensal.storage.ports import Unit
+from commensal.storage.ports.blobs import Blobs
 from commensal.storage.postgres.audit import PgAuditStore, PgSealStore
 from commensal.storage.postgres.catalog import PgProgramStore, PgProjectStore
 from commensal.storage.postgres.catalog_objects import PgCollectionStore, PgObjectStore
@@ -42,6 +51,7 @@ from commensal.storage.postgres.database import PgDatabase
 from commensal.storage.postgres.deletion import PgDeletion
 from commensal.storage.postgres.dictionaries import PgDictionaries
 from commensal.storage.postgres.exports import PgExports
+from commensal.storage.postgres.file_search import PgContents, PgFileSearch
 from commensal.storage.postgres.files import PgFileStore
 from commensal.storage.postgres.grants import PgGrantStore, PgGroupStore
 from commensal.storage.postgres.graph.reads import PgGraphReads
@@ -49,10 +59,12 @@ from commensal.storage.postgres.mail import PgOutbox
 from commensal.storage.postgres.moving import PgMoving
 from commensal.storage.postgres.record_writes import PgRecordWrites
 from commensal.storage.postgres.records import PgRecords
+from commensal.storage.postgres.scrub import PgScrub
 from commensal.storage.postgres.transactions import PgTransactions
+from commensal.storage.postgres.uploads import PgUploads
 from commensal.storage.postgres.users import PgInvitations, PgSignInFailures, PgUsers
 
-__all__ = ["AUDIT_CONNECTIONS", "BackgroundTasks", "build_services"]
+__all__ = ["AUDIT_CONNECTIONS", "BackgroundTasks", "build_services", "open_blobs"]
 
 #: Connections of the audit's own pool: refusals are stored while the request still holds its own connection,
 #: and the sealer holds one for its election.
@@ -104,6 +116,9 @@ def build_services(settings: Settings, database: PgDatabase, audit_database: PgD
     records = Records(reads=reads, writes=writes, **common)
     catalog.strict_violations = records.strict_violations
     deletion = EntityDeletion(store=PgDeletion(), reads=reads, writes=writes, **common)
+    blobs, signer = open_blobs(settings), Signer(master_key)
+    files = Files(database=database, blobs=blobs, store=PgFileStore(), guard=guard, audit=audit, quota=settings.quota)
+    contents = ContentsPool(settings.data)
     return Services(
         settings=settings,
         database=database,
@@ -133,15 +148,35 @@ def build_services(settings: Settings, database: PgDatabase, audit_database: PgD
         program_submission=ProgramSubmission(catalog=catalog, records=writes, transactions=log, **common),
         exports=Exports(store=PgExports(), records=writes, programs=programs, **common),
         graph=GraphQueries(database=database, reads=PgGraphReads(), guard=guard, audit=audit),
-        files=Files(
+        files=files,
+        uploads=Uploads(
             database=database,
-            blobs=LocalBlobs(settings.blob_folder, min_free=settings.min_free),
-            store=PgFileStore(),
-            guard=guard,
+            blobs=blobs,
+            store=PgUploads(),
+            projects=PgProjectStore(),
+            files=files,
             audit=audit,
-            quota=settings.quota,
+            signer=signer,
         ),
+        bytes=SignedBytes(
+            database=database, blobs=blobs, store=PgFileStore(), files=files, guard=guard, audit=audit, signer=signer
+        ),
+        file_search=FileSearch(database=database, store=PgFileSearch(), guard=guard, audit=audit),
+        file_jobs=FileJobs(
+            database=database, store=PgContents(), blobs=blobs, reader=contents, close=contents.close
+        ),
+        scrub=Scrub(database=database, blobs=blobs, store=PgScrub(), guard=guard, audit=audit),
     )
+
+
+def open_blobs(settings: Settings) -> Blobs:
+    """Return the store of bytes: the local disk, or S3 (``--blobs s3://…``). Raises SetupError, EngineMissing."""
+    if (settings.blobs or "").startswith("s3://"):
+        from commensal.storage.blobs.s3 import S3Blobs
+        from commensal.storage.blobs.s3_place import parse_s3
+
+        return S3Blobs(parse_s3(settings.blobs or "", os.environ))
+    return LocalBlobs(settings.blob_folder, min_free=settings.min_free)
 
 
 def _home_program(catalog: Catalog) -> Callable[[Unit, User], Awaitable[int]]:
@@ -173,6 +208,8 @@ class BackgroundTasks:
             ("mail", services.mail.run),
             ("sealer", services.sealer.run),
             ("transactions", services.transactions.run),
+            ("uploads", services.uploads.run),
+            ("contents", services.file_jobs.run),
             ("purge", self._purge),
         ):
             self._tasks.append(asyncio.create_task(self._keep(name, run), name=name))
@@ -204,6 +241,7 @@ class BackgroundTasks:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
+        await asyncio.to_thread(self._services.file_jobs.close)
         for flush in (self._services.audit.flush, self._services.identity.flush):
             with contextlib.suppress(CommensalError, Exception):
                 await flush()

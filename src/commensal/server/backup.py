@@ -19,6 +19,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -275,7 +276,7 @@ async def restore(data: str | None, source: str, key_file: str | None) -> list[s
     size = sum(blob.size for blob in blobs)
     return [
         f"Restored the backup of {manifest['made']} into {place.path}: {len(blobs):,} blobs with {size:,} bytes.",
-        f"Start it with: commensal serve --data {place.path}",
+        f"Start it with: commensal serve --data {shlex.quote(str(place.path))}",
     ]
 
 

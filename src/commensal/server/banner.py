@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
+from pathlib import Path
 
 from commensal.server.settings import Settings
 
 __all__ = ["Banner"]
+
+
+def _program() -> str:
+    """Return how this program can be called again: its name where the shell finds it, else its path."""
+    own = Path(sys.argv[0])
+    found = shutil.which("commensal")
+    if own.name != "commensal" or (found is not None and Path(found).resolve() == own.resolve()):
+        return "commensal"
+    return shlex.quote(sys.argv[0])
 
 
 class Banner:
@@ -63,13 +75,14 @@ class Banner:
         self._next_steps(self.settings)
 
     def _next_steps(self, settings: Settings) -> None:
-        data = f" --data {settings.data}"
+        data = f" --data {shlex.quote(settings.data)}"
+        program = _program()
         lines = ["", "Next steps:"]
         if not settings.demo:
-            lines.append(f"  make an account     commensal admin{data} user add you@example.org --site-admin")
+            lines.append(f"  make an account     {program} admin{data} user add you@example.org --site-admin")
         lines += [
             f"  look around         open {settings.url}/ and sign in",
-            f"  import a GEO series commensal import geo GSE781_family.soft.gz{data}",
+            f"  import a GEO series {program} import geo GSE781_family.soft.gz{data}",
             f"  read about the API  {settings.url}/docs/",
             "Ctrl-C stops it.",
         ]

@@ -13,7 +13,7 @@ from commensal.server.edge import Edge
 from commensal.server.steps import Step
 from commensal.server.steps.errors import encode_errors
 from commensal.server.steps.observe import observe
-from commensal.server.steps.origin import demo_rule, forwarded, links, plain_http
+from commensal.server.steps.origin import demo_rule, forwarded, links, one_host, plain_http
 from commensal.server.steps.place import choose_face, cross_site, polly_prefix
 
 __all__ = ["STEPS", "build_chain"]
@@ -25,6 +25,7 @@ STEPS: tuple[Step, ...] = (
     polly_prefix,  # one leading segment *.elucidata.io is stripped and selects the Polly face
     choose_face,  # by the first segments of the path; from here on errors have that face's shape
     encode_errors,  # our errors in the face's own body; a defect is 500 with an id and no detail
+    one_host,  # two Host headers are refused
     demo_rule,  # a demo answers this machine only, never through a proxy
     plain_http,  # redirect or refuse what came over plain HTTP
     cross_site,  # unsafe methods with a cookie or Basic from a foreign origin are refused

@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from commensal.errors import BadRequest, NoSpace, NotFound, TooLarge, Unauthenticated, Unavailable
+from commensal.errors import BadRequest, NotFound, TooLarge, Unauthenticated, Unavailable
 from commensal.faces.face import Face, MethodNotAllowed, Route
 from commensal.faces.kit.answers import empty
 from commensal.faces.kit.exchange import Exchange
@@ -78,13 +78,8 @@ def dispatch(edge: Edge) -> ASGIApp:
             await empty(204)(scope, receive, send)
             return
         if scope["method"] not in _SAFE:
-            if route.writes and not edge.space.enough:
-                raise NoSpace(
-                    f"The disk of this server is almost full ({edge.space.free // 1_000_000:,} MB free, at least "
-                    f"{edge.space.limit // 1_000_000:,} MB must stay free): nothing can be written until there is "
-                    "room. Reading goes on.",
-                    retry_after=60,
-                )
+            if route.writes:
+                edge.space.require()
             receive = _limited(scope, receive, route.body_limit)
         request = Request(scope, receive, send)
         if route.access == "open":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from commensal.errors import NoSpace
 from commensal.faces.face import Face, Faces
 from commensal.server.metrics import Metrics
 from commensal.server.settings import Settings, is_loopback
@@ -45,6 +46,16 @@ class FreeSpace:
             self.free = min((self._free(folder) for folder in self._folders), default=self._limit)
             self._enough = self.free >= self._limit
         return self._enough
+
+    def require(self) -> None:
+        """Raise NoSpace when a disk has less than the limit free."""
+        if not self.enough:
+            raise NoSpace(
+                f"The disk of this server is almost full ({self.free // 1_000_000:,} MB free, at least "
+                f"{self._limit // 1_000_000:,} MB must stay free): nothing can be written until there is room. "
+                "Reading goes on.",
+                retry_after=60,
+            )
 
     @property
     def limit(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from commensal.errors import SetupError
+from commensal.errors import NotFound, SetupError
 from commensal.server.edge import FreeSpace
 from commensal.server.master_key import master_key
 from commensal.server.settings import Settings, load_settings
@@ -90,7 +90,8 @@ async def local_services(data: str | None) -> AsyncIterator[tuple[Services, Loca
         Path(local.settings.blob_folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         async with open_services(local.settings, local.dsn, local.key) as services:
             if local.postgres is not None or fresh:
-                await load_dictionary(services, local.settings)
+                # Later, what stands in the database counts; a server that is given another one says so.
+                await load_dictionary(services, local.settings if fresh else replace(local.settings, dictionary=None))
             yield services, local
 
 
@@ -103,7 +104,10 @@ async def local_sink(data: str | None, owner: str | None) -> AsyncIterator[Sink]
     async with local_services(data) as (services, local):
         who = operator("import")
         if owner is not None:
-            await services.identity.user(who, owner)  # a typing error is told before anything is written
+            try:
+                await services.identity.user(who, owner)  # a typing error is told before anything is written
+            except NotFound:
+                raise NotFound(f"--owner: there is no account with the e-mail {owner!r}.") from None
         yield cast("Sink", _SpaceGuarded(ServiceSink(services, who, owner=owner), local.settings))
 
 

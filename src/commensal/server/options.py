@@ -130,10 +130,15 @@ def _database(text: str) -> str:
 
 def _blobs(text: str) -> str:
     scheme = text.partition("://")[0] if "://" in text else "file"
+    if scheme == "s3":
+        from commensal.storage.blobs.s3_place import check_s3
+
+        check_s3(text)
+        return text
     if scheme != "file":
         raise EngineMissing(
-            f"--blobs {scheme}://… is not built yet: bytes are kept on the local disk. Leave the option out, or give "
-            "a folder (--blobs /srv/blobs)."
+            f"--blobs {scheme}://… is not known: give a folder (--blobs /srv/blobs) or an S3 bucket "
+            "(--blobs s3://bucket/prefix?endpoint=https://host), or leave the option out."
         )
     folder = Path(text.removeprefix("file://")).expanduser()
     if not folder.is_absolute():
@@ -179,16 +184,17 @@ def _timezone(text: str) -> str:
     return text
 
 
-#: In the order of ``serve --help``. ``kept``: written to the data folder when given.
+#: In the order of ``serve --help``. ``kept``: written to the data folder when given. The dictionary is kept in the
+#: database instead, where ``admin dictionary apply`` puts another one.
 OPTIONS: tuple[Option, ...] = (
     Option("host", _host, "Address to listen on."),
     Option("port", _number(0, 65535), "Port to listen on (0: any free one)."),
     Option("base_url", _base_url, "The address that users see, when it is not http://HOST:PORT."),
     Option("workers", _number(1, 64), "Number of worker processes."),
     Option("database", _database, "Use this PostgreSQL (15 or newer) and not the embedded one."),
-    Option("blobs", _blobs, "Folder for the bytes of files, when not inside the data folder."),
+    Option("blobs", _blobs, "Where bytes of files are, when not inside the data folder: a folder, or s3://bucket/prefix?endpoint=…&region=…"),
     Option("sql", _sql, "SQL engine (later)."),
-    Option("dictionary", _text, "Gen3 dictionary: folder, JSON file (.gz too), or installed package."),
+    Option("dictionary", _text, "Gen3 dictionary: folder, JSON file (.gz too), or installed package.", kept=False),
     Option("tls", _tls, "CERT:KEY (PEM files), or auto for a self-signed certificate."),
     Option("plain_http", _one_of("allow", "redirect", "refuse"), "What to do with requests over plain HTTP."),
     Option("http_redirect_port", _number(1, 65535), "Also listen here for plain HTTP and redirect to https."),

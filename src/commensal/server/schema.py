@@ -14,9 +14,10 @@ __all__ = ["bring_up"]
 async def bring_up(
     dsn: str, *, foreign: bool, seconds: float = 0.0, tell: Callable[[str], None] = lambda _text: None
 ) -> bool:
-    """Bring the schema up to date; return whether anything was missing. A ``foreign`` database (``--database``) gets some ``seconds`` to come up.
+    """Bring the schema up to date; return whether anything was missing.
 
-    ``tell`` hears, once, that it is waited for. Raises SetupError.
+    A ``foreign`` database (``--database``) gets some ``seconds`` to come up; ``tell`` hears, once, that it is waited
+    for. Raises SetupError.
     """
     import asyncpg
 

@@ -87,8 +87,8 @@ class Settings:
 
     @property
     def blob_folder(self) -> Path:
-        """Where bytes are kept."""
-        return Path(self.blobs) if self.blobs else Path(self.data) / "blobs"
+        """Where bytes are kept on this machine; with S3 nothing is."""
+        return Path(self.blobs) if self.blobs and "://" not in self.blobs else Path(self.data) / "blobs"
 
     def encode(self) -> dict[str, Any]:
         """Return plain values for a pipe between our own processes."""
@@ -221,8 +221,6 @@ def save_settings(settings: Settings, texts: Mapping[str, str]) -> None:
 
 def _absolute(field: str, text: str) -> str:
     """A path is kept absolute, so that a later start from another folder means the same."""
-    if field == "dictionary" and Path(text).exists():
-        return str(Path(text).absolute())
     if field == "tls" and text.lower() not in ("auto", "off"):
         return ":".join(str(Path(part).expanduser().absolute()) for part in text.rsplit(":", 1))
     return text

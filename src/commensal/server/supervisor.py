@@ -135,7 +135,7 @@ class Supervisor:
     # --- life
 
     def run(self) -> int:
-        """Run until told to stop; returns 0, or 1 when the installation is wrong (the sentence was told)."""
+        """Run until told to stop; returns 0. Raises SetupError, after all has ended, when the installation is wrong."""
         self._catch_signals()
         try:
             self._start_all()
@@ -145,8 +145,7 @@ class Supervisor:
         finally:
             self._stop_all()
         if self._failed is not None:
-            self._tell(self._failed)
-            return 1
+            raise SetupError(self._failed)
         return 0
 
     def _start_all(self) -> None:

@@ -21,12 +21,12 @@ from typing import Any
 import msgspec
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from commensal.errors import SetupError
 from commensal.server import metrics as metrics_module
 from commensal.server.collector import calm_collector
 from commensal.server.logs import configure_logs
+from commensal.server.protocol import Protocol
 from commensal.server.settings import Settings
 
 # What the first request would otherwise import.
@@ -87,7 +87,7 @@ def _tls_options(settings: Settings) -> dict[str, Any]:
 def _server(app: Any, settings: Settings, *, secure: bool) -> _Server:
     config = uvicorn.Config(
         app,
-        http=HttpToolsProtocol,
+        http=Protocol,
         loop="none",
         lifespan="off",
         ws="none",

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
+from msgspec import structs
+
 from commensal.core.conformity import Breach, StoredRow, breaches, suspects
 from commensal.core.dictionary import SYSTEM_PREFIX, Dictionary
+from commensal.core.free_metadata import take_declared
 from commensal.core.plans import Plans, TypePlan
 from commensal.errors import InvalidRows, Problem
 from commensal.storage.ports import Unit
@@ -45,8 +48,10 @@ class TypeReport:
     def sentence(self) -> str:
         """Say it for people."""
         parts = [f"{self.records} records"]
-        if self.becomes != self.type:
+        if self.becomes != self.type and self.becomes.startswith(SYSTEM_PREFIX):
             parts.append(f"the dictionary has no such type: they become the system type {self.becomes}")
+        elif self.becomes != self.type:
+            parts.append(f"the dictionary has this type again: they become records of {self.becomes}")
         if self.refused:
             parts.append(f"{self.refused} with values that are refused, which go to the free metadata")
         if self.cut:
@@ -103,7 +108,7 @@ class DictionaryChange:
             changed: list[Reshaped] = []
             for type_name, rows in _by_type(chunk).items():
                 changed += self._look(type_name, rows, strict)
-            if move and changed:
+            if changed and (move or not any(report.broken for report in self._reports.values())):
                 await self._store.reshape(unit, changed, who, door, at)
         reports = sorted(self._reports.values(), key=lambda report: report.type)
         if move:
@@ -123,10 +128,12 @@ class DictionaryChange:
         plan = self._new.stored(becomes)
         if plan is None:
             return [_retyped(row, becomes) for row in rows] if becomes != type_name else []
+        rows, before = [_taken_back(row, plan) for row in rows], rows
         odd = suspects(rows, plan)
         changed: list[Reshaped] = []
         for position, row in enumerate(rows):
-            renamed = StoredRow(row.record, [(name, self.becomes(target)) for name, target in row.links])
+            links, back = self._links(row, plan)
+            renamed = StoredRow(row.record, links)
             found = breaches(
                 renamed,
                 plan,
@@ -134,10 +141,17 @@ class DictionaryChange:
                 suspect=position in odd,
                 explain=len(report.examples) < EXAMPLES,
             )
-            if found.refused or found.links or becomes != type_name:
-                changed.append(_reshaped(row, becomes, plan, found))
+            if found.refused or found.links or back or becomes != type_name or row is not before[position]:
+                changed.append(_reshaped(row, becomes, plan, found, back))
             self._note(report, row, found)
         return changed
+
+    def _links(self, row: StoredRow, plan: TypePlan) -> tuple[list[tuple[str, str]], list[str]]:
+        """Return a record's links as they are called afterwards, and the names of hub links that are declared now."""
+        links = [(name, self.becomes(target)) for name, target in row.links]
+        odd = {name for name, target in links if not _is_declared(plan, name.removeprefix(SYSTEM_PREFIX), target)}
+        back = [name for name, _ in links if name.startswith(SYSTEM_PREFIX) and name not in odd]
+        return [(name.removeprefix(SYSTEM_PREFIX) if name in back else name, target) for name, target in links], back
 
     @staticmethod
     def _note(report: TypeReport, row: StoredRow, found: Breach) -> None:
@@ -156,12 +170,26 @@ def _by_type(chunk: list[StoredRow]) -> dict[str, list[StoredRow]]:
     return groups
 
 
+def _is_declared(plan: TypePlan, name: str, target: str) -> bool:
+    link = plan.links_by_name.get(name)
+    return link is not None and link.target == target
+
+
+def _taken_back(row: StoredRow, plan: TypePlan) -> StoredRow:
+    """Return the row with the free metadata that the type declares as properties (rule 2 of free metadata)."""
+    record = row.record
+    props, extra = take_declared(plan, record.props, record.extra)
+    return (
+        row if props is record.props else StoredRow(structs.replace(record, props=dict(props), extra=extra), row.links)
+    )
+
+
 def _retyped(row: StoredRow, becomes: str) -> Reshaped:
     record = row.record
     return Reshaped(record, becomes, record.label, record.props, record.extra)
 
 
-def _reshaped(row: StoredRow, becomes: str, plan: TypePlan, found: Breach) -> Reshaped:
+def _reshaped(row: StoredRow, becomes: str, plan: TypePlan, found: Breach, back: list[str]) -> Reshaped:
     record = row.record
     props = {key: value for key, value in record.props.items() if key not in found.refused}
     extra = record.extra
@@ -169,7 +197,7 @@ def _reshaped(row: StoredRow, becomes: str, plan: TypePlan, found: Breach) -> Re
         refused = {key: record.props[key] for key in found.refused}
         kept: dict[str, Any] = cast("dict[str, Any]", extra) if isinstance(extra, dict) else {"metadata": extra}
         extra = {**refused, **kept}
-    return Reshaped(record, becomes, plan.label_of(props, record.label), props, extra, found.links)
+    return Reshaped(record, becomes, plan.label_of(props, record.label), props, extra, found.links, back)
 
 
 def _refusal(reports: list[TypeReport]) -> InvalidRows:

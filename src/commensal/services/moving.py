@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC
 from uuid import UUID
 
+from commensal.core.conformity import StoredRow, breaches, suspects
 from commensal.core.permissions import Right
 from commensal.core.principals import Principal
 from commensal.core.projects import Project
-from commensal.core.records import ProjectRow
+from commensal.core.records import ProjectRow, Record
 from commensal.errors import AlreadyExists, Invalid, InvalidRows, NotFound, Problem
 from commensal.services.audit import Audit
 from commensal.services.clock import Clock, utc_now
@@ -72,7 +73,8 @@ class Moving:
 
         Needs ``delete`` in ``source`` and ``create`` in ``target``. Links that would then cross projects are refused
         by name when one of the projects is strict (InvalidRows), and cut when both are open. Raises AlreadyExists for
-        a name that the target has already, NotFound for what is not in the source.
+        a name that the target has already, NotFound for what is not in the source, InvalidRows for records of an open
+        project that the dictionary does not allow in a strict one.
         """
         if not refs and not files:
             raise Invalid("Name what is to be moved.")
@@ -96,6 +98,8 @@ class Moving:
                     f"Nothing was moved: {len(crossing)} links would lead from one project to another. {crossing[0]}",
                     crossing,
                 )
+            if new.strict and not old.strict:
+                await self._refuse_breaches(unit, new, going)
             taken = await self._moves.taken(unit, seqs, there, files)
             if taken:
                 raise AlreadyExists(
@@ -116,6 +120,34 @@ class Moving:
         if row is None:
             raise NotFound("There is no such project.")
         return row
+
+    async def _refuse_breaches(self, unit: Unit, new: ProjectRow, going: Sequence[Record]) -> None:
+        """Refuse records that lack, or hold, what the dictionary binds in a strict project."""
+        plans = (await self._dictionaries.at(unit, new.dictionary)).plans
+        links: dict[int, list[tuple[str, str]]] = {}
+        for link in await self._store.links_from(unit, [record.seq for record in going]):
+            links.setdefault(link.src, []).append((link.name, link.dst_type))
+        by_type: dict[str, list[StoredRow]] = {}
+        for record in going:
+            by_type.setdefault(record.type, []).append(StoredRow(record, links.get(record.seq, [])))
+        problems: list[Problem] = []
+        for type_name, rows in by_type.items():
+            plan = plans.stored(type_name)
+            if plan is None or plan.node.system:
+                continue
+            odd = suspects(rows, plan)
+            for place, row in enumerate(rows):
+                found = breaches(row, plan, strict=True, suspect=place in odd)
+                shown = f"{plan.label} {row.record.submitter_id}"
+                problems += [
+                    Problem(sentence, code="strict", field=key, record=shown) for key, sentence in found.sentences()
+                ]
+        if problems:
+            raise InvalidRows(
+                f"Nothing was moved: {new.project_id} is strict, and the dictionary does not allow these records "
+                f"there as they are. {problems[0]}",
+                problems,
+            )
 
     async def _crossing(self, unit: Unit, old: ProjectRow, names: Mapping[int, str]) -> list[Problem]:
         """Return the links between what moves (``names``: how people call it, by number) and what stays."""

@@ -6,7 +6,7 @@ The number of statements does not depend on the number of entities.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -46,7 +46,7 @@ async def prepare(
     live: list[Entity] = []
     for entity in reading.entities:
         if entity.errors:
-            _tell_missing(entity, records)
+            _tell_missing(entity, records, found)
             continue
         record = _match(entity, records, found, project, rules) if records or entity.given_id is not None else None
         if entity.errors:
@@ -149,12 +149,11 @@ async def _taken_names(
     return given | {(target.type, target.folded) for target in found.targets}
 
 
-def _tell_missing(entity: Entity, records: dict[str, Record]) -> None:
+def _tell_missing(entity: Entity, records: dict[str, Record], found: Found) -> None:
     """Add what a new record lacks to its other errors; of a stored one, what is absent stays as it is."""
     if not entity.missing:
         return
-    named = records.get(f"{entity.type}/{entity.folded}") if entity.folded else None
-    if named is None and records.get(entity.given_id or "") is None:
+    if _named(entity, found) is None and records.get(entity.given_id or "") is None:
         for error in entity.missing:
             entity.error(error.keys, error.message, error.type)
 
@@ -168,7 +167,10 @@ def _name_object(entity: Entity) -> None:
 async def _look_up(
     store: RecordWrites, unit: Unit, project: ProjectRow, reading: Reading
 ) -> tuple[Found, dict[str, Record]]:
-    """Find all entities and all targets with one statement; records by ``<type>/<folded name>`` and by uuid."""
+    """Find all entities and all targets with one statement; records by ``<type>/<folded name>`` and by uuid.
+
+    Entities that give an id are read by it; of what has their name, it is enough to know which record that is.
+    """
     names: dict[str, dict[str, None]] = {}
     for type_name, wanted in reading.targets.items():
         if type_name in ("project", "program"):
@@ -179,7 +181,13 @@ async def _look_up(
             names[type_name] = rest
     found = Found()
     records: dict[str, Record] = {}
-    whole = {type_name: names for type_name, names in reading.by_name.items() if names}
+    whole: dict[str, Mapping[str, Entity]] = {type_name: own for type_name, own in reading.by_name.items() if own}
+    if reading.by_id:
+        for type_name, own in reading.by_name.items():
+            names.setdefault(type_name, {}).update(
+                {name: None for name, entity in own.items() if entity.given_id is not None}
+            )
+            whole[type_name] = {name: entity for name, entity in own.items() if entity.given_id is None}
     if not (names or whole or reading.uuids):
         return found, records
     result = await store.look_up(unit, project.seq, whole, names, list(reading.uuids))
@@ -194,14 +202,21 @@ async def _look_up(
     return found, records
 
 
+def _named(entity: Entity, found: Found) -> Target | None:
+    """Return the stored record that has an entity's type and name."""
+    names = found.by_name.get(entity.type) if entity.folded else None
+    return names.get(entity.folded) if names is not None else None
+
+
 def _match(
     entity: Entity, records: dict[str, Record], found: Found, project: ProjectRow, rules: Rules
 ) -> Record | None:
     """Return the stored record that an entity means, or None when it is new; conflicts become errors."""
-    named = records.get(f"{entity.type}/{entity.folded}") if entity.folded else None
     key = {"project_id": project.project_id, "submitter_id": entity.submitter_id}
-    record = named
-    if entity.given_id is not None:
+    if entity.given_id is None:
+        record = records.get(f"{entity.type}/{entity.folded}") if entity.folded else None
+    else:
+        named = _named(entity, found)
         record = records.get(entity.given_id)
         if record is None and named is not None:
             _exists(entity, key)

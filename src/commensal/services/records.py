@@ -33,7 +33,8 @@ __all__ = ["Records"]
 
 #: Most records that one page shows.
 PAGE_LIMIT = 10_000
-ATTEMPTS = 4
+#: How a put locks its project, attempt by attempt (as ``services.submission``).
+LOCKS = ("share", "share", "update", "update")
 
 
 class Records:
@@ -74,11 +75,11 @@ class Records:
         Needs ``create`` for new records and ``update`` for changed ones. Raises InvalidRows that names every bad item
         by its place (``row`` from 1) and field. ``update_only`` refuses items that are not there yet.
         """
-        for _ in range(ATTEMPTS):
+        for lock in LOCKS:
             try:
                 async with self._database.begin() as unit:
                     return await self.put_in(
-                        unit, principal, project, items, create_only=create_only, update_only=update_only
+                        unit, principal, project, items, create_only=create_only, update_only=update_only, lock=lock
                     )
             except Clash:
                 continue
@@ -93,11 +94,12 @@ class Records:
         *,
         create_only: bool = False,
         update_only: bool = False,
+        lock: str = "share",
     ) -> list[PutResult]:
         """Do as :meth:`put` inside a caller's transaction. Raises ``Clash`` when another writer was faster: begin
-        the whole transaction again.
+        the whole transaction again. ``lock`` is that of the project's row: ``update`` keeps other writers out.
         """
-        row = await self._project(unit, project)
+        row = await self._project(unit, project, lock=lock)
         held = await self._guard.rights(unit, principal, project=row.project)
         if not held & (Right.CREATE | Right.UPDATE):
             await self._guard.require(unit, principal, Right.CREATE, project=row.project)

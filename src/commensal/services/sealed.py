@@ -60,7 +60,7 @@ class MasterKey:
             return self._cipher(purpose).decrypt(nonce, box, purpose.encode())
         except (InvalidTag, ValueError) as error:
             raise SetupError(
-                "The master key does not belong to this database: it cannot open the stored signing keys. "
+                "The master key does not belong to this database: it cannot open what is sealed there. "
                 "Use the file master.key (or COMMENSAL_MASTER_KEY) that this database was made with."
             ) from error
 

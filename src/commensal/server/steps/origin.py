@@ -11,7 +11,7 @@ from commensal.faces.kit.answers import redirect
 from commensal.faces.kit.exchange import Exchange
 from commensal.server.edge import Edge, host_name
 
-__all__ = ["demo_rule", "forwarded", "links", "plain_http"]
+__all__ = ["demo_rule", "forwarded", "links", "one_host", "plain_http"]
 
 _PROXY_HEADERS = (b"forwarded", b"via")
 _HOST = re.compile(r"[a-z0-9._-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
@@ -64,6 +64,17 @@ def links(app: ASGIApp, edge: Edge) -> ASGIApp:
         raw = header(scope, b"host")
         host = raw.decode("latin-1").lower() if raw else ""
         exchange.base = edge.base(scope["scheme"], host) if _HOST.fullmatch(host) else own
+        await app(scope, receive, send)
+
+    return step
+
+
+def one_host(app: ASGIApp, edge: Edge) -> ASGIApp:
+    """Refuse requests with two Host headers (RFC 9112, 3.2): proxies differ in which one they read."""
+
+    async def step(scope: Scope, receive: Receive, send: Send) -> None:
+        if sum(1 for key, _ in scope["headers"] if key == b"host") > 1:
+            raise BadRequest("The request names two hosts.")
         await app(scope, receive, send)
 
     return step

@@ -41,11 +41,24 @@ _NEUTRAL = {"lost+found", ".gitkeep", ".gitignore", ".dockerignore"}
 
 
 def default_data_folder() -> Path:
-    """``COMMENSAL_DATA``; else for root /var/lib/commensal, for everybody else ./commensal-data."""
+    """``COMMENSAL_DATA``; else ./commensal-data, for root only where that is a data folder of root's already.
+
+    A new one of root's is made in the system's place, /var/lib/commensal.
+    """
     chosen = os.environ.get("COMMENSAL_DATA")
     if chosen:
         return Path(chosen)
-    return Path("/var/lib/commensal") if os.geteuid() == 0 else Path("commensal-data")
+    here = Path("commensal-data")
+    return here if os.geteuid() != 0 or _is_data_of_root(here) else Path("/var/lib/commensal")
+
+
+def _is_data_of_root(folder: Path) -> bool:
+    """Whether root made this data folder; a folder that somebody else put there is not taken."""
+    try:
+        infos = (folder.lstat(), (folder / "supervisor.lock").lstat())
+    except OSError:
+        return False
+    return stat.S_ISDIR(infos[0].st_mode) and all(info.st_uid == 0 and not info.st_mode & 0o022 for info in infos)
 
 
 def setup_error(doing: str, error: OSError) -> SetupError:
@@ -140,6 +153,16 @@ class DataFolder:
             ) from error
         except OSError as error:
             raise setup_error(f"the data folder {self.path} cannot be made", error) from error
+
+    def check_account(self) -> None:
+        """Raise :class:`WrongOwner` when the folder exists and belongs to another account than this process's."""
+        try:
+            owner = self.path.stat().st_uid
+        except OSError:
+            return  # what stands in the way is told by :meth:`prepare`
+        if owner != os.geteuid():
+            name = account_name(owner)
+            raise WrongOwner(f"{self.path} belongs to {name}: run this command as {name} (sudo -u, su, setpriv)")
 
     def _check_path(self) -> None:
         text = os.fsencode(self.path)

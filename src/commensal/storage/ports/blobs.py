@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Blobs", "Stored"]
+__all__ = ["Blobs", "DirectBlobs", "Form", "Part", "Stored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,56 @@ class Stored:
     sha256: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an upload: number from 1, size in bytes, the store's ETag without quotes (hex MD5)."""
+
+    number: int
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A signed form: a POST of ``multipart/form-data`` to ``url`` with these fields, then the file as ``file``."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
+class DirectBlobs(Protocol):
+    """Signed addresses of a store that serves bytes itself (S3 presigned URLs, Signature Version 4).
+
+    Each carries one method and one object, ends after ``seconds`` (at most 604,800), and is useless when altered.
+    """
+
+    def get_address(self, key: str, seconds: int, *, name: str, media_type: str, method: str = "GET") -> str:
+        """Return an address to GET (or HEAD) stored bytes from; the answer is an attachment of that name."""
+        ...
+
+    def put_address(self, incoming: str, seconds: int) -> str:
+        """Return an address to PUT an incoming object to."""
+        ...
+
+    def part_address(self, handle: str, number: int, seconds: int) -> str:
+        """Return an address to PUT one part to."""
+        ...
+
+    def form(self, incoming: str, seconds: int, *, limit: int) -> Form:
+        """Return a form that takes an incoming object of at most ``limit`` bytes."""
+        ...
+
+
 class Blobs(Protocol):
-    """Bytes by keys that the store makes: random, so nobody guesses one. Stored bytes never change."""
+    """Bytes by keys that the store makes: random, so nobody guesses one. Stored bytes never change.
+
+    All methods raise Unavailable when the store cannot be reached, and NoSpace when it is full.
+    """
+
+    @property
+    def direct(self) -> DirectBlobs | None:
+        """Signed addresses of the store itself; None: this server serves and takes the bytes."""
+        ...
 
     async def put(self, chunks: AsyncIterable[bytes], *, limit: int | None = None) -> Stored:
         """Store a stream and return what it was, once it is safe on the disk; memory stays flat.
@@ -44,4 +92,40 @@ class Blobs(Protocol):
 
     def keys(self) -> AsyncIterator[tuple[str, int]]:
         """Yield every key with its size, in order."""
+        ...
+
+    async def begin_incoming(self) -> str:
+        """Return a handle for one object that will come by a signed address; nothing is kept for it yet."""
+        ...
+
+    async def take_incoming(self, handle: str) -> str:
+        """Give what came a key that no signed address writes to, and return it. Again: the same key.
+
+        Raises NotFound when nothing came.
+        """
+        ...
+
+    async def begin_parts(self) -> str:
+        """Open an upload in parts and return its handle."""
+        ...
+
+    async def put_part(
+        self, handle: str, number: int, chunks: AsyncIterable[bytes], *, limit: int | None = None
+    ) -> Part:
+        """Store one part; the same number again replaces it. All or nothing, as ``put``."""
+        ...
+
+    async def list_parts(self, handle: str) -> list[Part]:
+        """Return the parts that are here, by number. Raises NotFound for an upload that is not open."""
+        ...
+
+    async def join_parts(self, handle: str, parts: Sequence[Part]) -> str:
+        """Make one object of these parts, in this order, and return its key. Again: the same key.
+
+        Raises NotFound when neither the parts nor the joined object are here.
+        """
+        ...
+
+    async def drop(self, handle: str) -> None:
+        """Forget an incoming object or an upload in parts with all that came; unknown is no error."""
         ...

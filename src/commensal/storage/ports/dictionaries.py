@@ -29,7 +29,11 @@ class StoredDictionary:
 
 @dataclass(frozen=True, slots=True)
 class Reshaped:
-    """What a record becomes. ``cut`` are links that the new dictionary does not declare: they get our prefix."""
+    """What a record becomes.
+
+    ``cut`` are links that the new dictionary does not declare: they get our prefix. ``back`` are links with our
+    prefix that it declares: they lose it.
+    """
 
     record: Record
     type: str
@@ -37,6 +41,7 @@ class Reshaped:
     props: Mapping[str, Any]
     extra: Any
     cut: Sequence[str] = ()
+    back: Sequence[str] = ()
 
 
 class DictionaryStore(Protocol):

@@ -15,7 +15,7 @@ __all__ = ["FileStore"]
 
 
 class FileStore(Protocol):
-    """Files and the blobs they name. Every method is one statement, ``unused_blobs`` two."""
+    """Files and the blobs they name. One statement each; ``unused_blobs`` two, ``keep_blob`` two to four."""
 
     async def find(
         self,
@@ -31,7 +31,10 @@ class FileStore(Protocol):
         ...
 
     async def keep_blob(self, unit: Unit, stored: Stored) -> str:
-        """Note stored bytes and return the key to use: that of equal bytes known before, else this one."""
+        """Note stored bytes and return the key to use: that of equal bytes known before, else this one.
+
+        Equal bytes that are known to be damaged are replaced by these, for every file that named them.
+        """
         ...
 
     async def put(
@@ -67,6 +70,10 @@ class FileStore(Protocol):
 
     async def used(self, unit: Unit, program: int) -> int:
         """Return the bytes that the files of a program have together."""
+        ...
+
+    async def damaged(self, unit: Unit, key: str) -> bool:
+        """Tell whether stored bytes were found to be damaged or missing."""
         ...
 
     async def unused_blobs(self, unit: Unit, limit: int) -> list[str]:

@@ -165,11 +165,16 @@ def pg(unit: Unit) -> PgUnit:
     return unit
 
 
+_EMPTY = b"\x01{}"
+
+
 def _encode_jsonb(value: object) -> bytes:
     return b"\x01" + msgspec.json.encode(value)
 
 
 def _decode_jsonb(data: bytes) -> Any:
+    if data == _EMPTY:  # free metadata, mostly
+        return {}
     return msgspec.json.decode(memoryview(data)[1:])
 
 

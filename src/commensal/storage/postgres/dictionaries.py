@@ -38,6 +38,12 @@ _CUT = """
 update links set name = 'commensal.' || links.name from unnest($1::bigint[], $2::text[]) as w (src, name)
 where links.src = w.src and links.name = w.name
 """
+_BACK = """
+update links set name = substr(links.name, 11) from unnest($1::bigint[], $2::text[]) as w (src, name)
+where links.src = w.src and links.name = w.name
+  and not exists (
+    select from links o where o.src = links.src and o.name = substr(links.name, 11) and o.dst = links.dst)
+"""
 _SETTLE = (
     "update links l set src_type = r.type from records r where r.seq = l.src and l.src_type <> r.type",
     "update links l set dst_type = r.type from records r where r.seq = l.dst and l.dst_type <> r.type",
@@ -141,6 +147,9 @@ class PgDictionaries:
         cut = [(row.record.seq, name) for row in rows for name in dict.fromkeys(row.cut)]
         if cut:
             await own.run(_CUT, [src for src, _ in cut], [name for _, name in cut])
+        back = [(row.record.seq, name) for row in rows for name in dict.fromkeys(row.back)]
+        if back:
+            await own.run(_BACK, [src for src, _ in back], [name for _, name in back])
         await add_versions(own, [row.record.seq for row in rows], who=who, door=door, action="dictionary", at=at)
 
     async def settle(self, unit: Unit, types: Mapping[str, str]) -> None:

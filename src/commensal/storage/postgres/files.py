@@ -89,8 +89,14 @@ class PgFileStore:
 
     async def keep_blob(self, unit: Unit, stored: Stored) -> str:
         """See ``ports.files.FileStore``."""
+        # A damaged row gives its digest up to the good bytes: its digest becomes its key, which no bytes have.
+        healed = await pg(unit).rows(
+            "update blobs set sha256 = convert_to('damaged ' || key, 'UTF8') "
+            "where sha256 = $1 and damaged is not null returning key",
+            stored.sha256,
+        )
         # The update changes nothing but holds the row, so that a purge cannot remove it before this commits.
-        return await pg(unit).value(
+        key = await pg(unit).value(
             "insert into blobs (key, sha256, md5, size) values ($1, $2, $3, $4) "
             "on conflict (sha256) do update set size = blobs.size returning key",
             stored.key,
@@ -98,6 +104,11 @@ class PgFileStore:
             stored.md5,
             stored.size,
         )
+        if healed:
+            damaged = [row["key"] for row in healed]
+            await pg(unit).run("update files set blob = $1 where blob = any($2)", key, damaged)
+            await pg(unit).run("update deleted_files set blob = $1 where blob = any($2)", key, damaged)
+        return key
 
     async def put(
         self,
@@ -174,6 +185,10 @@ class PgFileStore:
             "where p.program = $1",
             program,
         )
+
+    async def damaged(self, unit: Unit, key: str) -> bool:
+        """See ``ports.files.FileStore``."""
+        return bool(await pg(unit).value("select damaged is not null from blobs where key = $1", key))
 
     async def unused_blobs(self, unit: Unit, limit: int) -> list[str]:
         """See ``ports.files.FileStore``."""

@@ -45,8 +45,10 @@ _LOCKS = {"none": "", "share": "for share of p", "update": "for update of p"}
 
 #: ``whole`` names get their values; targets only what a link needs. The type is compared outside (``offset 0``):
 #: while a table was never analysed, the planner takes (project, type) to be as selective as the unique name, and
-#: would read all records of the type for each name.
-_NAMED = "select * from records n where n.project = $1 and n.sid_folded = w.folded offset 0"
+#: would read all records of the type for each name. By uuid, it would read the whole table for a thousand of them.
+#: The project comes out of a subquery: of a number that it knows, and that is younger than the statistics, the planner
+#: believes that it has one record, and reads all of its records for each name.
+_NAMED = "select * from records n where n.project = (select $1::bigint) and n.sid_folded = w.folded offset 0"
 _LOOK_UP = f"""
 select {RECORD_LIST}, r.sid_folded, true as whole
   from unnest($2::text[], $3::text[]) as w (type, folded) cross join lateral ({_NAMED}) r where r.type = w.type
@@ -55,8 +57,11 @@ select r.seq, r.uuid, r.project, r.type, r.submitter_id, null, '', null, null, 0
   from unnest($4::text[], $5::text[]) as w (type, folded) cross join lateral ({_NAMED}) r where r.type = w.type
 union all
 select {RECORD_LIST}, r.sid_folded, true as whole
-  from unnest($6::uuid[]) as w (uuid) join records r on r.uuid = w.uuid
+  from unnest($6::uuid[]) as w (uuid) cross join lateral (select * from records n where n.uuid = w.uuid offset 0) r
 """  # noqa: S608 - fixed names
+#: Many names have a statement of their own, whose kept plan was never made for a table of a few rows.
+_MANY = 500
+_LOOK_UP_MANY = f"{_LOOK_UP}/* many */"
 
 _LINKS = """
 select l.src, l.name, l.dst, l.dst_project, l.dst_type, l.src_type,
@@ -204,7 +209,8 @@ class PgRecordWrites:
         """See the port."""
         types, folded = _flat(whole)
         target_types, target_names = _flat(names)
-        rows = await pg(unit).rows(_LOOK_UP, project, types, folded, target_types, target_names, uuids)
+        text = _LOOK_UP if len(types) + len(target_types) + len(uuids) < _MANY else _LOOK_UP_MANY
+        rows = await pg(unit).rows(text, project, types, folded, target_types, target_names, uuids)
         found = LookUp([], [])
         for row in rows:
             found.targets.append(Target(row["seq"], str(row["uuid"]), row["type"], row["project"], row["submitter_id"]))

@@ -326,8 +326,8 @@ STATEMENTS = [
         at timestamptz not null,
         primary key (seq, version))""",
     "create table deleted_catalog_objects (like catalog_objects, deletion bigint not null references deletions)",
-    "create table deleted_catalog_object_versions (like catalog_object_versions, "
-    "deletion bigint not null references deletions)",
+    """create table deleted_catalog_object_versions (
+        like catalog_object_versions, deletion bigint not null references deletions)""",
     # --- audit ---------------------------------------------------------------------------------
     "create sequence audit_seq",
     """create table audit_events (

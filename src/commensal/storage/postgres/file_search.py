@@ -1,0 +1,139 @@
+"""Search among files in PostgreSQL, and the queue and store of their contents trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from commensal.core.files_query import Node
+from commensal.core.permissions import Scope
+from commensal.storage.ports import Unit
+from commensal.storage.ports.file_search import FoundFile, NewContents, PendingContents
+from commensal.storage.postgres.database import pg
+from commensal.storage.postgres.file_query_sql import condition
+from commensal.storage.postgres.scope import scope_sql
+
+__all__ = ["PgContents", "PgFileSearch"]
+
+_LARGEST = 2**63 - 1
+
+
+def _found(row: asyncpg.Record) -> FoundFile:
+    return FoundFile(row["file"], row["project"], row["attrs"], row["tree"])
+
+
+def _contents(*, wanted: bool) -> tuple[str, str]:
+    """Return a column and the join that it needs."""
+    if not wanted:
+        return "null::text as tree", ""
+    return "c.tree::text as tree", "left join file_contents c on c.file = s.file"
+
+
+class PgFileSearch:
+    """See ``ports.file_search.FileSearchStore``."""
+
+    async def search(
+        self, unit: Unit, scope: Scope, nodes: Sequence[Node], *, offset: int, limit: int, contents: bool
+    ) -> tuple[list[FoundFile], int]:
+        """See ``ports.file_search.FileSearchStore``."""
+        values: list[object] = [min(offset, _LARGEST), limit]
+
+        def parameter(value: object) -> str:
+            values.append(value)
+            return f"${len(values)}"
+
+        where = condition(nodes, parameter)
+        allowed, more = scope_sql(scope, len(values) + 1)
+        values += more
+        tree, join = _contents(wanted=contents)
+        rows = await pg(unit).rows(
+            "with matching as materialized (select fs.file from file_search fs "  # noqa: S608 - parts made here
+            f"  join projects p on p.seq = fs.project where {where} and {allowed}) "
+            f"select t.n, s.file, s.project, s.attrs, {tree} from (select count(*) as n from matching) t "
+            "left join lateral (select file from matching order by file offset $1 limit $2) page on true "
+            f"left join file_search s on s.file = page.file {join} order by s.file",
+            *values,
+        )
+        return [_found(row) for row in rows if row["file"] is not None], rows[0]["n"]
+
+    async def find(self, unit: Unit, scope: Scope, seq: int, *, contents: bool) -> FoundFile | None:
+        """See ``ports.file_search.FileSearchStore``."""
+        allowed, values = scope_sql(scope, 2)
+        tree, join = _contents(wanted=contents)
+        row = await pg(unit).row(
+            f"select s.file, s.project, s.attrs, {tree} from file_search s "  # noqa: S608 - parts made here
+            f"join projects p on p.seq = s.project {join} where s.file = $1 and {allowed}",
+            seq,
+            *values,
+        )
+        return None if row is None else _found(row)
+
+    async def something(self, unit: Unit, scope: Scope, seq: int) -> bool:
+        """See ``ports.file_search.FileSearchStore``."""
+        allowed, values = scope_sql(scope, 2)
+        return await pg(unit).value(
+            "select exists (select from projects p where p.seq in (select $1::bigint "  # noqa: S608 - parts made here
+            "  union all select project from records where seq = $1 "
+            "  union all select project from files where seq = $1) "
+            f"and {allowed})",
+            seq,
+            *values,
+        )
+
+
+class PgContents:
+    """See ``ports.file_search.ContentsStore``."""
+
+    async def take(self, unit: Unit, *, again: datetime) -> PendingContents | None:
+        """See ``ports.file_search.ContentsStore``."""
+        row = await pg(unit).row(
+            "with due as (select file from file_jobs where due <= now() order by due limit 1 for update skip locked), "
+            "taken as (update file_jobs j set due = $1, attempts = j.attempts + 1 from due where j.file = due.file "
+            "  returning j.file, j.attempts) "
+            "select t.file, t.attempts, f.name, f.blob, f.size from taken t left join files f on f.seq = t.file",
+            again,
+        )
+        if row is None:
+            return None
+        return PendingContents(row["file"], row["name"] or "", row["blob"] or "", row["size"] or 0, row["attempts"])
+
+    async def put(self, unit: Unit, job: PendingContents, contents: NewContents) -> bool:
+        """See ``ports.file_search.ContentsStore``."""
+        # The file's row is held, so that new bytes wait for this and then take the tree away again.
+        current = await pg(unit).value(
+            "select seq from files where seq = $1 and blob = $2 and name = $3 for no key update",
+            job.seq,
+            job.blob,
+            job.name,
+        )
+        stored = current is not None
+        if stored:
+            await pg(unit).run(
+                "insert into file_contents (file, blob, tree, words, paths, tsv, parsed, reason) "
+                "values ($1, $2, $3::text::json, $4, $5, array_to_tsvector($6::text[]), $7::text is null, $7) "
+                "on conflict (file) do update set blob = excluded.blob, tree = excluded.tree, words = excluded.words, "
+                "paths = excluded.paths, tsv = excluded.tsv, parsed = excluded.parsed, reason = excluded.reason, "
+                "made = now()",
+                job.seq,
+                job.blob,
+                contents.tree.decode(),
+                contents.words,
+                contents.paths,
+                list(contents.lexemes),
+                contents.reason,
+            )
+        await pg(unit).run(
+            "with done as (delete from file_jobs where file = $1 and $2) "
+            "select file_search_refresh(array[$1::bigint]) where $2",
+            job.seq,
+            stored,
+        )
+        return stored
+
+    async def put_off(self, unit: Unit, seq: int, until: datetime) -> None:
+        """See ``ports.file_search.ContentsStore``."""
+        await pg(unit).run(
+            "update file_jobs set due = $2, attempts = greatest(attempts - 1, 0) where file = $1", seq, until
+        )
