@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from commensal.services.dictionaries import Dictionaries
     from commensal.services.entity_deletion import EntityDeletion
     from commensal.services.exports import Exports
+    from commensal.services.file_jobs import FileJobs
+    from commensal.services.file_search import FileSearch
     from commensal.services.files import Files
     from commensal.services.grants import Grants
     from commensal.services.graph import GraphQueries
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from commensal.services.moving import Moving
     from commensal.services.program_submission import ProgramSubmission
     from commensal.services.records import Records
+    from commensal.services.scrub import Scrub
     from commensal.services.sealing import Sealer
+    from commensal.services.signed_bytes import SignedBytes
     from commensal.services.submission import Submission
     from commensal.services.transactions import Transactions
+    from commensal.services.uploads import Uploads
 
 __all__ = ["Services", "SiteSettings"]
 
@@ -110,5 +115,10 @@ class Services:
     exports: Exports
     graph: GraphQueries
     files: Files
+    uploads: Uploads
+    bytes: SignedBytes
+    scrub: Scrub
+    file_search: FileSearch
+    file_jobs: FileJobs
     #: The pool, for tests that count statements and for work that belongs to no service.
     database: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from commensal.core.names import fold
 from commensal.core.permissions import Right
 from commensal.core.principals import Principal
 from commensal.core.projects import Project
-from commensal.errors import Invalid, NoSpace, NotFound
+from commensal.errors import Invalid, NoSpace, NotFound, TooLarge, Unavailable
 from commensal.services.audit import Audit
 from commensal.services.clock import Clock, utc_now
 from commensal.services.guard import Guard
@@ -71,12 +71,14 @@ class Files:
         size: int | None = None,
         md5: str | None = None,
         sha256: str | None = None,
+        uuid: UUID | None = None,
     ) -> PutResult:
         """Store a stream under a path; the same bytes again change nothing.
 
         Rights: ``create`` for a new path, ``update`` for one that exists. ``record`` is the (type,
         submitter_id) of the record that the file belongs to. ``size``, ``md5`` and ``sha256`` (hex) are
-        checked when given. The rights are checked before a byte is read, and again with the write.
+        checked when given; ``uuid`` is that of a new file. The rights are checked before a byte is read, and again
+        with the write.
         Raises Invalid, Forbidden, NoSpace (disk or quota), TooLarge.
         """
         check_path(path)
@@ -90,18 +92,87 @@ class Files:
                     return PutResult(before, created=False, changed=False)
         if size is not None and limit is not None and size > limit:
             raise NoSpace(self._over_quota(), retry_after=60)
-        stored = await self._blobs.put(chunks, limit=None)
-        kept = ""
+        # What a quota leaves bounds the stream itself: nobody fills the disk with bytes that will be refused.
         try:
-            _check_digests(stored, size, md5, sha256)
-            if limit is not None and stored.size > limit:
-                raise NoSpace(self._over_quota(), retry_after=60)
+            stored = await self._blobs.put(chunks, limit=limit)
+        except TooLarge:
+            raise NoSpace(self._over_quota(), retry_after=60) from None
+        return await self.keep(
+            principal,
+            project,
+            path,
+            stored,
+            media_type=media_type,
+            owner=owner,
+            extra=extra,
+            uuid=uuid,
+            expected=(size, md5, sha256),
+        )
+
+    async def check_place(
+        self, principal: Principal, project: Project, path: str, record: tuple[str, str] | None = None
+    ) -> int | None:
+        """Make sure that the caller may store a file here; return the bytes that the quota leaves (None: no limit).
+
+        Raises Invalid for a path or record that cannot be, Forbidden.
+        """
+        check_path(path)
+        async with self._database.read() as unit:
+            before = await self._allowed(unit, principal, project, path)
+            await self._owner(unit, project, record)
+            return await self._room(unit, project, before)
+
+    async def keep(
+        self,
+        principal: Principal,
+        project: Project,
+        path: str,
+        stored: Stored,
+        *,
+        media_type: str = "application/octet-stream",
+        owner: int | None = None,
+        record: tuple[str, str] | None = None,
+        extra: Any = None,
+        uuid: UUID | None = None,
+        expected: tuple[int | None, str | None, str | None] = (None, None, None),
+        also: Callable[[Unit, File], Awaitable[None]] | None = None,
+    ) -> PutResult:
+        """Make bytes that are in the store a file; when that is refused, or equal bytes are kept, they go.
+
+        ``expected`` is (size, md5, sha256) as announced. ``also`` is done in the same transaction. Raises Invalid
+        (other bytes than announced), Forbidden, NoSpace (quota). Bytes stay where they are when the database is
+        away (Unavailable), so that the same can be tried again.
+        """
+        kept: str | None = ""
+        try:
+            _check_digests(stored, *expected)
             async with self._database.begin() as unit:
+                before = await self._allowed(unit, principal, project, path, lock=True)
+                limit = await self._room(unit, project, before)
+                if limit is not None and stored.size > limit:
+                    raise NoSpace(self._over_quota(), retry_after=60)
+                if record is not None:
+                    owner = await self._owner(unit, project, record)
                 result, kept = await self._write(
-                    unit, principal, project, path, stored, media_type=media_type, owner=owner, extra=extra
+                    unit,
+                    principal,
+                    project,
+                    path,
+                    stored,
+                    before=before,
+                    media_type=media_type,
+                    owner=owner,
+                    extra=extra,
+                    uuid=uuid,
                 )
+                if also is not None:
+                    await also(unit, result.file)
+        except Unavailable as error:
+            # Nobody knows whether a lost connection committed: bytes too many are found by a scrub, too few never.
+            kept = "" if isinstance(error, NoSpace) else None
+            raise
         finally:
-            if kept != stored.key:
+            if kept is not None and kept != stored.key:
                 await self._blobs.delete(stored.key)
         return result
 
@@ -146,11 +217,12 @@ class Files:
         path: str,
         stored: Stored,
         *,
+        before: File | None,
         media_type: str,
         owner: int | None,
         extra: Any,
+        uuid: UUID | None,
     ) -> tuple[PutResult, str]:
-        before = await self._allowed(unit, principal, project, path, lock=True)
         media = check_media_type(media_type)
         if (
             before is not None
@@ -158,13 +230,14 @@ class Files:
             and before.media_type == media
             and extra in (None, before.extra)
             and owner in (None, before.record)
+            and not (before.blob is not None and await self._store.damaged(unit, before.blob))
         ):
             return PutResult(before, created=False, changed=False), ""
         kept = await self._store.keep_blob(unit, stored)
         now = self._now()
         file = await self._store.put(
             unit,
-            uuid=uuid7(int(now.timestamp() * 1000)),
+            uuid=uuid or uuid7(int(now.timestamp() * 1000)),
             project=project.seq,
             path=path,
             name=path.rpartition("/")[2],
@@ -210,14 +283,24 @@ class Files:
         """
         async with self._database.read() as unit:
             await self._guard.require(unit, principal, Right.DOWNLOAD, project=project)
-        if file.blob is None or file.project != project.seq:
-            raise NotFound("This file has no bytes here.")
-        if await self._blobs.size(file.blob) is None:
+            await self.check_bytes(unit, project, file)
+        assert file.blob is not None
+        if await self._blobs.size(file.blob) != file.size:
             raise NotFound("The bytes of this file are not in the store.")
         await self._audit.read(
             principal, "file.download", program=project.program, project=project, target=file.path, n=1
         )
         return self._blobs.get(file.blob, start, length)
+
+    async def check_bytes(self, unit: Unit, project: Project, file: File) -> None:
+        """Raise NotFound when a file has no bytes that may be given out: none, or damaged ones."""
+        if file.blob is None or file.project != project.seq:
+            raise NotFound("This file has no bytes here.")
+        if await self._store.damaged(unit, file.blob):
+            raise NotFound(
+                "The stored bytes of this file are damaged and are not given out. Store the file again, or ask whoever "
+                "runs this server to bring it back from a backup."
+            )
 
     async def list(
         self, principal: Principal, project: Project, *, prefix: str = "", offset: int = 0, limit: int = 100

@@ -17,8 +17,13 @@ from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PgExports"]
 
-#: The longest that one export may take; a slow client holds it up.
-_LONGEST = "3600s"
+#: For one export. It may take an hour, for a slow client holds it up. Rows come from indexes in their order, one by
+#: one: a sort would wait for all of them and put them into files, and processes that help with joins take more of the
+#: machine than they save.
+_SETTINGS = """
+select set_config('statement_timeout', '3600s', true), set_config('max_parallel_workers_per_gather', '0', true),
+  set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true)
+"""
 #: Chunks that wait for a slow client; each is what one read of the connection gave.
 _WAITING = 4
 
@@ -177,7 +182,7 @@ async def _chunks(queue: asyncio.Queue[bytes | None], task: asyncio.Task[None]) 
 
 @asynccontextmanager
 async def _streamed(unit: PgUnit, sql: str) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
-    await unit.run(f"set local statement_timeout = '{_LONGEST}'")
+    await unit.run(_SETTINGS)
     queue: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
     task = asyncio.create_task(_copy(unit, sql, queue))
     chunks = _chunks(queue, task)

@@ -73,3 +73,5 @@ class PgGraphReads:
             raise TooLarge(
                 "The answer to this query is too large for one piece; ask for fewer rows with first and offset."
             ) from error
+        except asyncpg.QueryCanceledError as error:  # by the time limit; contracts/gen3.md 5.1
+            raise TooLarge("The query timed out; ask for less at once, or for it in several steps.") from error

@@ -1,0 +1,36 @@
+"""Digests of stored bytes: read back from the store in flat memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+
+from commensal.errors import Invalid
+from commensal.storage.ports.blobs import Blobs, Stored
+
+__all__ = ["digests", "hex_digest"]
+
+
+async def digests(blobs: Blobs, key: str) -> Stored:
+    """Read stored bytes and return their size, MD5 and SHA-256. Raises NotFound, Unavailable."""
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    size = 0
+
+    def add(block: bytes) -> None:
+        md5.update(block)
+        sha256.update(block)
+
+    async for block in blobs.get(key):
+        size += len(block)
+        await asyncio.to_thread(add, block)
+    return Stored(key, size, md5.digest(), sha256.digest())
+
+
+def hex_digest(text: str | None, name: str, digits: int) -> str | None:
+    """Return a digest in lower case; raises Invalid when it is none."""
+    if text is None:
+        return None
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", text):
+        raise Invalid(f"A {name} has {digits} hex digits.", field=name)
+    return text.lower()
