@@ -20,6 +20,7 @@ import httpx
 from typer.testing import CliRunner
 
 from commensal.cli import app
+from commensal.storage.embedded import die_with_parent
 
 ADMIN = "admin@example.org"
 PASSWORD = "correct horse battery"
@@ -183,6 +184,8 @@ def start_commons(
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # a fixture that fails after this line stops nothing: the end of the test run does
+        preexec_fn=die_with_parent() if threading.current_thread() is threading.main_thread() else None,
     )
     running = Running(data, port, process, secure="--tls" in args)
     if wait:

@@ -135,7 +135,8 @@ def commands_page() -> str:
         "# Commands",
         _NOTE,
         "`--data DIR` names the data folder of `serve`, `admin` (before the subcommand) and `import`; without it",
-        "`COMMENSAL_DATA`, else `./commensal-data`. `admin` and `import` work with and without a running server.",
+        "`COMMENSAL_DATA`, else `./commensal-data`; root makes new ones in `/var/lib/commensal` instead.",
+        "`admin` and `import` work with and without a running server, run by the account that owns the data folder.",
         "",
     ]
     for path in _command_paths(app):
@@ -159,7 +160,8 @@ def settings_page() -> str:
         "Each option of `commensal serve` can be given on the command line, as an environment variable, or in",
         f"`{SETTINGS_FILE}` in the data folder (readable by its owner only); the first of these that names it counts.",
         "What is given on the command line or in the environment is kept in the data folder, so that `admin` and",
-        "`import` need only `--data`. An empty value sets an option back to its default.",
+        "`import` need only `--data`. The dictionary is kept in the database: `admin dictionary apply` changes it.",
+        "An empty value sets an option back to its default.",
         "",
         "| option | variable | meaning |",
         "|---|---|---|",

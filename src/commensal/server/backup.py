@@ -122,6 +122,11 @@ async def backup(data: str | None, target: str) -> list[str]:
     """Write a backup; returns lines to show. Raises SetupError, also when stored bytes are damaged."""
     folder = Path(target).expanduser().absolute()
     async with local_database(data) as local:
+        if "://" in (local.settings.blobs or ""):
+            raise SetupError(
+                "The bytes of files are in an S3 bucket, which this command does not copy: back up the database with "
+                "pg_dump and the bucket by the tools of its store."
+            )
         _target(folder, local.folder.path)
         revision = "yes" if await migrate(local.dsn) else "no"
         guard = await asyncpg.connect(local.dsn)
