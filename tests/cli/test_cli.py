@@ -55,11 +55,9 @@ def test_help_names_what_there_is(command: list[str], words: list[str]):
 @pytest.mark.parametrize(
     "command",
     [
-        ["admin", "files", "scrub"],
         ["admin", "lake", "rebuild"],
         ["import", "vcf", "x.vcf"],
         ["import", "h5ad", "x.h5ad", "--project", "p"],
-        ["serve", "--blobs", "s3://bucket"],
         ["serve", "--sql", "sc://spark"],
     ],
 )
@@ -272,3 +270,25 @@ def test_next_steps_can_be_typed_as_they_stand(capsys: pytest.CaptureFixture[str
     words = shlex.split(line.partition("series ")[2])
     assert words[0] == ".venv/bin/commensal"
     assert words[-1] == "/srv/a lab's data"
+
+
+def test_scrub_tells_damaged_bytes(data_base: Path):
+    folder = data_base / "data"
+    table = data_base / "subjects.tsv"
+    table.write_text("type\tsubmitter_id\tprojects.code\nsubject\tp1\tPILOT\n")
+    run_commensal("import", "tsv", table, "--program", "KIDNEY", "--project", "PILOT", "--data", folder)
+    assert "are as they were written" in run_commensal("admin", "--data", folder, "files", "scrub").stdout
+    kept = data_base / "GSE1_family.soft"
+    kept.write_text(
+        "^SERIES = GSE1\n!Series_title = t\n!Series_platform_id = GPL1\n!Series_sample_id = GSM1\n^PLATFORM = GPL1\n"
+        "^SAMPLE = GSM1\n!Sample_title = s\n!Sample_platform_id = GPL1\n"
+    )
+    run_commensal("import", "geo", kept, "--data", folder)
+    assert "1 stored objects" in run_commensal("admin", "--data", folder, "files", "scrub").stdout
+    blob = next(path for path in (folder / "blobs").rglob("*") if path.is_file() and path.stat().st_size)
+    blob.chmod(0o600)
+    blob.write_bytes(b"x" * blob.stat().st_size)
+    done = run_commensal("admin", "--data", folder, "files", "scrub", check=False)
+    assert done.returncode == 1
+    assert "changed" in done.stdout
+    assert "GSE1_family.soft" in done.stdout

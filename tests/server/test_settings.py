@@ -92,7 +92,7 @@ def test_bad_values_name_the_option_and_what_would_be_right(tmp_path: Path, opti
 
 @pytest.mark.parametrize(
     ("option", "text"),
-    [("blobs", "s3://bucket"), ("sql", "sc://spark:15002"), ("allow_fetch", "ftp.ncbi.nlm.nih.gov")],
+    [("sql", "sc://spark:15002"), ("allow_fetch", "ftp.ncbi.nlm.nih.gov")],
 )
 def test_what_is_not_built_yet_is_refused_with_that_sentence(tmp_path: Path, option: str, text: str):
     with pytest.raises(EngineMissing, match="not built yet"):

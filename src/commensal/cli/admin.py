@@ -30,7 +30,7 @@ key = typer.Typer(help="Keys of users, and the signing key of the site.", **_OPT
 project = typer.Typer(help="Projects.", **_OPTIONS)
 dictionary = typer.Typer(help="The site's dictionary.", **_OPTIONS)
 audit = typer.Typer(help="The audit.", **_OPTIONS)
-files = typer.Typer(help="Stored bytes (later).", **_OPTIONS)
+files = typer.Typer(help="Stored bytes.", **_OPTIONS)
 lake = typer.Typer(help="The lake (later).", **_OPTIONS)
 for _name, _commands in (
     ("user", user),
@@ -352,13 +352,24 @@ def restore(
         print(line)
 
 
-# --- later
-
-
 @files.command("scrub")
-def files_scrub() -> None:
-    """Check all stored bytes (not built yet)."""
-    raise EngineMissing("'files scrub' is not built yet; backup checks every file that it copies.")
+def files_scrub(
+    remove_orphans: Annotated[
+        bool, typer.Option("--remove-orphans", help="Also remove objects that no file knows.")
+    ] = False,
+) -> None:
+    """Read all stored bytes back and compare their hashes; what is damaged is not served any more."""
+    from commensal.server import admin as do
+
+    good, lines = _with_services(lambda s: do.scrub(s, remove_orphans=remove_orphans))
+    print(*lines, sep="\n")
+    if not good:
+        print("Some stored bytes are DAMAGED: bring them back from a backup, or upload them again.")
+        raise typer.Exit(1)
+    print("All stored bytes are as they were written.")
+
+
+# --- later
 
 
 @lake.command("rebuild")

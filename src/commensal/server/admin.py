@@ -281,3 +281,19 @@ async def audit_tail(services: Services, n: int) -> list[Row]:
 async def audit_patient(services: Services, number: int) -> list[Row]:
     """Return who touched the patient fields of a record, oldest first."""
     return _event_rows(list(reversed(await services.audit.patient(operator("audit patient"), number))))
+
+
+async def scrub(services: Services, *, remove_orphans: bool) -> tuple[bool, list[str]]:
+    """Read all stored bytes back; returns whether they are good, and lines about them."""
+    report = await services.scrub.run(operator("files scrub"), remove_orphans=remove_orphans)
+    lines = [f"{report.blobs} stored objects read and hashed, {report.bytes} bytes"]
+    for damage in report.damaged:
+        where = ", ".join(damage.files) or "no file"
+        lines.append(f"{damage.kind}: {damage.key} ({damage.size} bytes), used by {where}; it is not served any more")
+    if report.healed:
+        lines.append(f"{report.healed} objects that were damaged before are good again")
+    if report.orphans:
+        size = sum(size for _, size in report.orphans)
+        what = f"{report.removed} removed" if remove_orphans else "remove them with --remove-orphans"
+        lines.append(f"{len(report.orphans)} objects ({size} bytes) that no file knows: {what}")
+    return not report.damaged, lines

@@ -192,7 +192,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("base_url", _base_url, "The address that users see, when it is not http://HOST:PORT."),
     Option("workers", _number(1, 64), "Number of worker processes."),
     Option("database", _database, "Use this PostgreSQL (15 or newer) and not the embedded one."),
-    Option("blobs", _blobs, "Where bytes of files are, when not inside the data folder: a folder, or s3://bucket/prefix?endpoint=…&region=…"),
+    Option(
+        "blobs",
+        _blobs,
+        "Where bytes of files are, when not in the data folder: a folder, or s3://bucket/prefix?endpoint=…",
+    ),
     Option("sql", _sql, "SQL engine (later)."),
     Option("dictionary", _text, "Gen3 dictionary: folder, JSON file (.gz too), or installed package.", kept=False),
     Option("tls", _tls, "CERT:KEY (PEM files), or auto for a self-signed certificate."),
