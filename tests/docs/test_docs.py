@@ -1,8 +1,9 @@
 """The documents keep their promises: generated pages are current, links lead somewhere, code blocks run.
 
-In every page, ```` ```console ```` blocks are run line by line (``$ `` marks a command) and
-```` ```python ```` blocks are run as one script a page. ``` ```text ``` blocks are shown only: what
-needs real input from elsewhere, or a machine of its own.
+In every page, ```` ```console ```` blocks are run line by line (``$ `` marks a command).
+```` ```python ```` blocks need a server and a client: tests/client runs them, and a test here sees
+that it runs them all. ``` ```text ``` blocks are shown only: what needs real input from elsewhere,
+or a machine of its own.
 """
 
 from __future__ import annotations
@@ -84,6 +85,13 @@ def test_commands_run(page: Path, data_base: Path) -> None:
             timeout=120,
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
+
+
+def test_every_page_with_python_is_run_somewhere() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("*/test_*.py"))
+    for page in DOCUMENTS:
+        if "```python" in page.read_text(encoding="utf-8"):
+            assert f'"{page.name}"' in tests or f"/{page.name}" in tests, f"no test runs the code of {_name(page)}"
 
 
 def test_every_dependency_is_explained() -> None:
