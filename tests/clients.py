@@ -22,6 +22,9 @@ INSTALL_SECONDS = 600
 #: What each client is, pinned; the tests say which one they need.
 CLIENTS: dict[str, tuple[str, ...]] = {
     "gen3": ("gen3==4.28.5",),
+    "odm": ("odm-api==1.64.1",),
+    "odm 1.60": ("odm-api==1.60.0",),
+    "schemathesis": ("schemathesis==4.32.5",),
 }
 
 
@@ -37,7 +40,7 @@ def client_python(name: str) -> Path:
     packages = CLIENTS[name]
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     key = hashlib.sha256(" ".join((version, *packages)).encode()).hexdigest()[:10]
-    home = cache_folder() / f"{name}-{key}"
+    home = cache_folder() / f"{name.replace(' ', '-')}-{key}"
     python = home / "bin" / "python"
     done = home / "complete"
     lock = home.with_suffix(".lock")

@@ -18,10 +18,12 @@ from commensal.core.plans import NOT_SUBMITTED
 from commensal.core.principals import Principal
 from commensal.core.projects import Project
 from commensal.core.records import ProjectRow
+from commensal.core.tabular.copied import Cell
 from commensal.errors import BadRequest, NotFound
 from commensal.services.audit import Audit
 from commensal.services.dictionaries import Dictionaries
 from commensal.services.guard import Guard
+from commensal.services.turns import Turns
 from commensal.storage.ports import Database, Unit
 from commensal.storage.ports.catalog import ProgramStore
 from commensal.storage.ports.exports import ExportStore
@@ -29,6 +31,10 @@ from commensal.storage.ports.records import RecordWrites
 
 __all__ = ["Exports", "TypeExport", "export_shape"]
 
+#: Whole types that a process streams at the same time to one caller, and to all; each holds a connection to the
+#: database as long as its client is slow, others wait.
+AT_ONCE = 3
+TOGETHER = 5
 #: More records than this are not exported by id in one request.
 MOST_IDS = 100_000
 
@@ -60,6 +66,12 @@ class TypeExport:
     async def rows(self) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
         """Stream records as lines; see ``ports.exports.ExportStore.rows``."""
         async with self._store.rows(self._unit, self._project, self.shape) as chunks:
+            yield chunks
+
+    @asynccontextmanager
+    async def cells(self, cells: Sequence[Cell]) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
+        """Stream records as lines of cells; see ``ports.exports.ExportStore.cells``."""
+        async with self._store.cells(self._unit, self._project, self.shape, cells) as chunks:
             yield chunks
 
     @asynccontextmanager
@@ -110,6 +122,7 @@ class Exports:
         self._dictionaries = dictionaries
         self._guard = guard
         self._audit = audit
+        self._turns = Turns(AT_ONCE, TOGETHER)
 
     # --- rights -----------------------------------------------------------------------------------
 
@@ -155,7 +168,7 @@ class Exports:
         Raises Forbidden before anything else, and BadRequest for a type that the dictionary has not or that has no
         records. A project that does not exist is empty (contracts/gen3.md 4.2).
         """
-        async with self._database.snapshot() as unit:
+        async with self._turns.of(principal.user), self._database.snapshot() as unit:
             row = await self._may_export(unit, principal, program, project)
             used = await self._dictionaries.current(unit)
             node = exportable(used.dictionary, node_label)

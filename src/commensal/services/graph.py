@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from commensal.core.graph.model import Root
 from commensal.core.permissions import Right
 from commensal.core.principals import Principal
+from commensal.errors import TooLarge
 from commensal.services.audit import Audit
 from commensal.services.guard import Guard
+from commensal.services.turns import Turns
 from commensal.storage.ports import Database
 from commensal.storage.ports.graph import GraphReads, Prepared
 
 __all__ = ["GraphQueries", "Prepared"]
+
+#: Queries of one caller that a process works on at the same time; others of theirs wait, so that connections are left
+#: for everybody else.
+AT_ONCE = 4
+TOGETHER = 8
+#: Characters of one answer: it is put together in memory.
+MOST_ANSWER = 256 << 20
 
 
 class GraphQueries:
@@ -28,6 +37,7 @@ class GraphQueries:
         self._reads = reads
         self._guard = guard
         self._audit = audit
+        self._turns = Turns(AT_ONCE, TOGETHER)
 
     def prepare(self, field: Root) -> Prepared:
         """Compile a root field once; the result answers any caller, any number of times."""
@@ -43,11 +53,21 @@ class GraphQueries:
             await self._allowed(principal)
             return []
         opened = self._database.read() if len(prepared) == 1 else self._database.snapshot()
-        async with opened as unit:
+        async with self._turns.of(principal.user), opened as unit:
             access = await self._guard.access(unit, principal)
             read, count = access.scope(Right.READ), access.scope(Right.AGGREGATE)
             least = self._guard.min_count
-            answers = [await self._reads.answer(unit, one, read=read, count=count, min_count=least) for one in prepared]
+            answers: list[str] = []
+            size = 0
+            for one in prepared:
+                text = await self._reads.answer(unit, one, read=read, count=count, min_count=least)
+                size += len(text)
+                if size > MOST_ANSWER:
+                    raise TooLarge(
+                        f"The answer to this query is longer than {MOST_ANSWER >> 20} MiB; "
+                        "ask for fewer rows with first and offset."
+                    )
+                answers.append(text)
         await self._audit.read(principal, "records.query", target=prepared[0].key, n=len(prepared))
         return answers
 

@@ -10,11 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from commensal.core.graph.model import Nodes, Table, Value
+from commensal.core.permissions import Scope
 from commensal.dictionaries import compile_for_site
+from commensal.errors import TooLarge
 from commensal.faces.gen3.graphql.limits import MOST_FIELDS, MOST_ROOTS
 from commensal.faces.gen3.graphql.plans import Refused, Schema
+from commensal.services import graph
+from commensal.storage.postgres.database import PgDatabase
 from commensal.storage.postgres.graph.reads import PgGraphReads
-from tests.gen3.graphql.conftest import Site
+from tests.gen3.graphql.conftest import ADMIN, Site
 
 EXAMPLES = 5_000 if os.environ.get("COMMENSAL_TORTURE") == "1" else 150
 
@@ -166,3 +171,24 @@ async def test_garbage_variables_are_answered_or_refused(site: Site, values: dic
     status, body = await site.send(json.dumps({"query": queries[which], "variables": values}).encode())
     assert status in (200, 400)
     assert status == 200 or body.get("errors") or body.get("message")
+
+
+async def test_an_answer_that_is_too_long_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = json.dumps({"query": "{ a: sample { id } b: sample { id } }"}).encode()
+    status, _ = await site.endpoint.answer(query, ADMIN)
+    assert status == 200
+    monkeypatch.setattr(graph, "MOST_ANSWER", 3)
+    status, body = await site.endpoint.answer(query, ADMIN)
+    assert status == 400
+    assert "ask for fewer rows" in json.loads(body)["errors"][0]
+
+
+async def test_a_query_that_takes_too_long_is_too_much(site: Site, database: PgDatabase) -> None:
+    reads, everything = PgGraphReads(), Scope(everything=True)
+    prepared = reads.prepare(Nodes("sample", "sample", Table.RECORDS, (Value("id", "id"),)))
+    async with database.begin() as holder:
+        await holder.run("lock table records in access exclusive mode")
+        async with database.begin() as unit:
+            await unit.run("set local statement_timeout = '50ms'")
+            with pytest.raises(TooLarge, match="timed out"):
+                await reads.answer(unit, prepared, read=everything, count=everything, min_count=5)

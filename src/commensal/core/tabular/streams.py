@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import types
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -16,11 +15,9 @@ import msgspec
 from commensal.core.dictionary import Dictionary, NodeType
 from commensal.core.tabular.cells import cell_text
 from commensal.core.tabular.columns import Columns, columns_of, header
+from commensal.core.tabular.copied import AWKWARD, Cell, CopiedRows, cells_of
 
 __all__ = ["StreamedType", "stream_json", "stream_table"]
-
-#: A cell that has to be quoted so that a reader of tables finds its end.
-_AWKWARD = re.compile(r'^"|[\t\n\r]')
 
 Scalar = str | int | float | bool
 _OUTSIDE = ("project_id", "submitter_id")
@@ -46,6 +43,10 @@ class StreamedType(Protocol):
 
     def rows(self) -> AbstractAsyncContextManager[AsyncGenerator[bytes, None]]:
         """Stream records as lines; see ``ports.exports.ExportStore.rows``."""
+        ...
+
+    def cells(self, cells: Sequence[Cell]) -> AbstractAsyncContextManager[AsyncGenerator[bytes, None]]:
+        """Stream records as lines of cells; see ``ports.exports.ExportStore.cells``."""
         ...
 
     def objects(
@@ -134,7 +135,7 @@ def _tsv(rows: Iterable[Iterable[str]], chunk: bytes) -> str:
     # JSON text shows quotation marks, tabs and line ends as escapes: without a backslash there are none.
     if b"\\" not in chunk:
         return "\n".join(map(join, rows)) + "\n"
-    lines = [join([_quoted(cell) if _AWKWARD.search(cell) else cell for cell in row]) for row in rows]
+    lines = [join([_quoted(cell) if AWKWARD.search(cell) else cell for cell in row]) for row in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -155,6 +156,13 @@ async def stream_table(export: StreamedType, doc_format: str, *, with_id: bool) 
     links = len(head) - len(header_without_links(columns, with_id=with_id))
     reader = RowReader(export.node, columns, export.project_id, with_id=with_id)
     yield ("\t".join(head) + "\n" if doc_format == "tsv" else _csv([head], 0)).encode()
+    cells = cells_of(export.node, columns, export.project_id, with_id=with_id) if doc_format == "tsv" else None
+    if cells is not None:
+        copied = CopiedRows(cells)
+        async with export.cells(cells) as chunks:
+            async for chunk in chunks:
+                yield copied.tsv(chunk)
+        return
     async with export.rows() as chunks:
         async for chunk in chunks:
             rows = reader.texts(chunk)

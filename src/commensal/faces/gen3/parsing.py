@@ -40,6 +40,8 @@ def text_of(data: bytes, doc_format: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         kind = "json" if doc_format == "json" else "document"
+        if data[:2] == b"\x1f\x8b":
+            raise Malformed(f"Unable to parse {kind}: it is compressed (gzip); send it as plain text.") from None
         raise Malformed(
             f"Unable to parse {kind}: it is no UTF-8 text, byte {error.start + 1} cannot be read."
         ) from None

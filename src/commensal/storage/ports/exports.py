@@ -8,6 +8,7 @@ from typing import Protocol
 
 from commensal.core.exported import Exported, ExportShape
 from commensal.core.permissions import Scope
+from commensal.core.tabular.copied import Cell
 from commensal.storage.ports import Unit
 
 __all__ = ["ExportStore"]
@@ -24,6 +25,12 @@ class ExportStore(Protocol):
         Each chunk holds whole lines; a line has, separated by U+001F, JSON values: id, submitter_id, the properties,
         and for each link of the shape the ids and the names of its targets, joined by commas (empty without one).
         """
+        ...
+
+    def cells(
+        self, unit: Unit, project: int, shape: ExportShape, cells: Sequence[Cell]
+    ) -> AbstractAsyncContextManager[AsyncGenerator[bytes, None]]:
+        """Stream the same as lines of cells in COPY's text form: tabs between them, nothing for an absent value."""
         ...
 
     def objects(

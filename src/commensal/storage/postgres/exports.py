@@ -11,8 +11,11 @@ import msgspec
 
 from commensal.core.exported import Exported, ExportedLink, ExportShape
 from commensal.core.permissions import Scope
+from commensal.core.tabular.copied import Cell
 from commensal.storage.ports import Unit
 from commensal.storage.postgres.database import PgUnit, pg
+from commensal.storage.postgres.export_cells import cell_list
+from commensal.storage.postgres.export_cells import quoted as _quoted
 from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PgExports"]
@@ -74,10 +77,6 @@ select r.uuid::text as id from below b join records r on r.seq = b.seq limit $3
 """
 
 _links = msgspec.json.Decoder(list[ExportedLink])
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _properties(shape: ExportShape) -> str:
@@ -149,7 +148,7 @@ def _objects_sql(project: int, project_id: str, shape: ExportShape, *, with_id: 
     return f"select {line}{_joined(project, shape, many)}"
 
 
-async def _copy(unit: PgUnit, sql: str, queue: asyncio.Queue[bytes | None]) -> None:
+async def _copy(unit: PgUnit, sql: str, queue: asyncio.Queue[bytes | None], delimiter: str, null: str) -> None:
     """Put the lines that a statement gives into a queue, whole lines at a time, and None at the end."""
     rest = b""
 
@@ -165,7 +164,7 @@ async def _copy(unit: PgUnit, sql: str, queue: asyncio.Queue[bytes | None]) -> N
     unit.sent(sql)
     try:
         await unit.raw.copy_from_query(  # pyright: ignore[reportUnknownMemberType]
-            sql, output=take, format="text", delimiter=FIELD, null=ABSENT
+            sql, output=take, format="text", delimiter=delimiter, null=null
         )
         if rest:
             await queue.put(rest)
@@ -173,19 +172,22 @@ async def _copy(unit: PgUnit, sql: str, queue: asyncio.Queue[bytes | None]) -> N
         await queue.put(None)
 
 
-async def _chunks(queue: asyncio.Queue[bytes | None], task: asyncio.Task[None]) -> AsyncGenerator[bytes, None]:
+async def _chunks(
+    queue: asyncio.Queue[bytes | None], task: asyncio.Task[None], *, json: bool
+) -> AsyncGenerator[bytes, None]:
     while (chunk := await queue.get()) is not None:
         # COPY doubles every backslash; JSON text holds no other character that it escapes.
-        yield chunk.replace(b"\\\\", b"\\") if b"\\" in chunk else chunk
+        yield chunk.replace(b"\\\\", b"\\") if json and b"\\" in chunk else chunk
     await task
 
 
 @asynccontextmanager
-async def _streamed(unit: PgUnit, sql: str) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
+async def _streamed(unit: PgUnit, sql: str, *, json: bool = True) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
     await unit.run(_SETTINGS)
     queue: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING)
-    task = asyncio.create_task(_copy(unit, sql, queue))
-    chunks = _chunks(queue, task)
+    marks = (FIELD, ABSENT) if json else ("\t", "")
+    task = asyncio.create_task(_copy(unit, sql, queue, *marks))
+    chunks = _chunks(queue, task, json=json)
     try:
         yield chunks
     finally:
@@ -207,6 +209,16 @@ class PgExports:
     async def rows(self, unit: Unit, project: int, shape: ExportShape) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
         """See the port."""
         async with _streamed(pg(unit), _rows_sql(project, shape)) as chunks:
+            yield chunks
+
+    @asynccontextmanager
+    async def cells(
+        self, unit: Unit, project: int, shape: ExportShape, cells: Sequence[Cell]
+    ) -> AsyncGenerator[AsyncGenerator[bytes, None]]:
+        """See the port."""
+        columns, many = cell_list(cells, shape, _COLUMNS, _TARGETS)
+        sql = f"select {', '.join(columns)}{_joined(project, shape, many)}"
+        async with _streamed(pg(unit), sql, json=False) as chunks:
             yield chunks
 
     @asynccontextmanager

@@ -17,7 +17,9 @@ from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PgContents", "PgFileSearch"]
 
-_LARGEST = 2**63 - 1
+#: From how many matches on a page is looked for among the first files of all, and how many these are.
+_MANY = 20_000
+_FIRST = 10_000
 
 
 def _found(row: asyncpg.Record) -> FoundFile:
@@ -38,7 +40,7 @@ class PgFileSearch:
         self, unit: Unit, scope: Scope, nodes: Sequence[Node], *, offset: int, limit: int, contents: bool
     ) -> tuple[list[FoundFile], int]:
         """See ``ports.file_search.FileSearchStore``."""
-        values: list[object] = [min(offset, _LARGEST), limit]
+        values: list[object] = []
 
         def parameter(value: object) -> str:
             values.append(value)
@@ -47,16 +49,34 @@ class PgFileSearch:
         where = condition(nodes, parameter)
         allowed, more = scope_sql(scope, len(values) + 1)
         values += more
+        # An array, not a join: so the order of an ordered scan stays.
+        where += f" and fs.project = any(array(select p.seq from projects p where {allowed}))"  # noqa: S608
+        total: int = await pg(unit).value(f"select count(*) from file_search fs where {where}", *values)  # noqa: S608
+        if offset >= total or limit == 0:
+            return [], total
+        wanted = min(limit, total - offset)
+        rows: list[asyncpg.Record] = []
+        if total > _MANY and offset < _FIRST:
+            # Among the first files of all there may be enough: then not all that match need be sorted.
+            first = f"(select * from file_search order by file limit {_FIRST})"  # noqa: S608
+            rows = await self._page(unit, first, where, values, offset, limit, contents=contents)
+        if len(rows) < wanted:
+            rows = await self._page(unit, "file_search", where, values, offset, limit, contents=contents)
+        return [_found(row) for row in rows], total
+
+    async def _page(
+        self, unit: Unit, source: str, where: str, values: list[object], offset: int, limit: int, *, contents: bool
+    ) -> list[asyncpg.Record]:
         tree, join = _contents(wanted=contents)
-        rows = await pg(unit).rows(
-            "with matching as materialized (select fs.file from file_search fs "  # noqa: S608 - parts made here
-            f"  join projects p on p.seq = fs.project where {where} and {allowed}) "
-            f"select t.n, s.file, s.project, s.attrs, {tree} from (select count(*) as n from matching) t "
-            "left join lateral (select file from matching order by file offset $1 limit $2) page on true "
-            f"left join file_search s on s.file = page.file {join} order by s.file",
+        n = len(values)
+        return await pg(unit).rows(
+            f"select s.file, s.project, s.attrs, {tree} from (select fs.file from {source} fs where {where} "  # noqa: S608
+            f"  order by fs.file offset ${n + 1} limit ${n + 2}) page "
+            f"join file_search s on s.file = page.file {join} order by s.file",
             *values,
+            offset,
+            limit,
         )
-        return [_found(row) for row in rows if row["file"] is not None], rows[0]["n"]
 
     async def find(self, unit: Unit, scope: Scope, seq: int, *, contents: bool) -> FoundFile | None:
         """See ``ports.file_search.FileSearchStore``."""

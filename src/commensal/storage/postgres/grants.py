@@ -64,7 +64,9 @@ class PgGrantStore:
         rows = await pg(unit).rows(
             "select role, program, project, until from grants where (user_seq = $1 "
             "or group_seq in (select group_seq from group_members where user_seq = $1)) "
-            "and (until is null or until > $2)",
+            "and (until is null or until > $2) "
+            # Work that waited may begin after its account was switched off.
+            "and not exists (select from users u where u.seq = $1 and not u.active)",
             user,
             now,
         )

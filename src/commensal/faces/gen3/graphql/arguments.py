@@ -10,8 +10,9 @@ from typing import Any
 
 from commensal.core.dictionary import Dictionary, NodeType
 from commensal.core.graph.model import Form, Match, Order, Paging, Step, Table, Where
-from commensal.core.graph.paths import ways
+from commensal.core.graph.paths import type_ways, ways
 from commensal.core.graph.properties import form_of, step_of, table_named
+from commensal.errors import TooLarge
 
 __all__ = ["NODE_FORMS", "FieldError", "forms_of", "loose_where", "orders", "paging", "parse_date", "where_of"]
 
@@ -22,6 +23,8 @@ _BASE = frozenset(
         *("without_links", "with_path_to", "with_path_to_any", "without_path_to", "not", "project_id"),
     }
 )
+#: Ways over links that one argument may ask for, over all of its entries: each is a search for every row.
+MOST_SEARCHES = 500
 #: What rows of any type can be ordered by.
 NODE_FORMS: Mapping[str, Form] = dict.fromkeys(
     ("id", "submitter_id", "project_id", "created_datetime", "updated_datetime"), Form.TEXT
@@ -114,7 +117,7 @@ def where_of(dictionary: Dictionary, node: NodeType, arguments: Mapping[str, Any
     return replace(
         where,
         matches=tuple(matches),
-        excluded=tuple(excluded),
+        excluded=_together(excluded),
         links_all=_links(dictionary, node, arguments.get("with_links")),
         links_any=_links(dictionary, node, arguments.get("with_links_any")),
         links_none=_links(dictionary, node, arguments.get("without_links")),
@@ -171,6 +174,20 @@ def _base(arguments: Mapping[str, Any], table: Table) -> Where:
     )
 
 
+def _together(excluded: list[Match]) -> tuple[Match, ...]:
+    """Make one match of all that leave out by the same property; lists stay apart, of which a row has to hold all."""
+    values: dict[tuple[str, Form], dict[str | float | bool, None]] = {}
+    found: list[Match] = []
+    for one in excluded:
+        if one.form.many:
+            found.append(one)
+        else:
+            values.setdefault((one.name, one.form), {}).update(dict.fromkeys(one.values))
+    if len(found) > MOST_SEARCHES:
+        raise TooLarge(f"More than {MOST_SEARCHES} lists are to be left out; ask in several steps.")
+    return (*found, *(Match(name, form, tuple(kept)) for (name, form), kept in values.items()))
+
+
 def _match(name: str, form: Form, value: Any) -> Match:
     return Match(name, form, tuple(value) if isinstance(value, list) else (value,))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
@@ -190,8 +207,15 @@ def _links(dictionary: Dictionary, node: NodeType, names: list[str] | None) -> t
 
 def _reach(dictionary: Dictionary, node: NodeType, entries: list[dict[str, Any]] | None) -> tuple[Any, ...]:
     found: list[Any] = []
+    searches = 0
     for entry in entries or ():
         goal = dictionary.types.get(entry["type"])
+        searches += len(type_ways(dictionary, node.name, entry["type"]))
+        if searches > MOST_SEARCHES:
+            raise TooLarge(
+                f"The paths asked of {node.name} are more than {MOST_SEARCHES} searches over links; "
+                "ask in several steps."
+            )
         if goal is None:
             found.append(())
             continue
