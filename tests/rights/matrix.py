@@ -16,6 +16,7 @@ from commensal.core.permissions import PublicLevel, Right
 from commensal.core.principals import Principal
 from commensal.core.projects import Program, Project
 from commensal.services.catalog import Catalog
+from commensal.services.file_search import FileSearch
 from commensal.services.grants import Grants
 from commensal.services.groups import Groups
 from tests.rights.conftest import OPERATOR, Site
@@ -133,7 +134,7 @@ MATRIX: list[Row] = [
     _groups("remove_members", MAKER, "program", lambda g, p, who: g.remove_members(who, p.group, [p.other.email])),
 ]  # fmt: skip
 
-SERVICES: list[type] = [Catalog, Grants, Groups]
+SERVICES: list[type] = [Catalog, FileSearch, Grants, Groups]
 
 #: Public methods that have no row, and why.
 EXEMPT: dict[str, str] = {
@@ -147,6 +148,9 @@ EXEMPT: dict[str, str] = {
     "Catalog.home_project": "the caller's own (test_catalog)",
     "Catalog.project_rights": "tells the caller's own rights",
     "Catalog.program_rights": "tells the caller's own rights",
+    "FileSearch.search": "a list limited by the scope (tests/odm/test_search: the scope decides, file by file)",
+    "FileSearch.find": "as search: what is outside the scope is not found, never refused (tests/odm/test_wire)",
+    "FileSearch.is_something_else": "as find",
     "Groups.is_curator": "tells about the caller himself",
     "Groups.is_curator_in": "tells about the caller himself",
     "Groups.find": "for services, inside their transaction",

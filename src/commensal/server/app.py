@@ -162,9 +162,7 @@ def build_services(settings: Settings, database: PgDatabase, audit_database: PgD
             database=database, blobs=blobs, store=PgFileStore(), files=files, guard=guard, audit=audit, signer=signer
         ),
         file_search=FileSearch(database=database, store=PgFileSearch(), guard=guard, audit=audit),
-        file_jobs=FileJobs(
-            database=database, store=PgContents(), blobs=blobs, reader=contents, close=contents.close
-        ),
+        file_jobs=FileJobs(database=database, store=PgContents(), blobs=blobs, reader=contents, close=contents.close),
         scrub=Scrub(database=database, blobs=blobs, store=PgScrub(), guard=guard, audit=audit),
     )
 

@@ -58,6 +58,8 @@ class ContentsPool:
         """See ``ports.contents.ContentsReader``. When cancelled, the process is ended at once."""
         if not has_contents(name):
             raise ValueError(f"no contents are made for {name!r}")
+        if self._closed:
+            raise Unavailable("The server is stopping.")
         job = _Job()
         loop = asyncio.get_running_loop()
         try:

@@ -29,7 +29,7 @@ class FoundFile:
 
 
 class FileSearchStore(Protocol):
-    """Files by attributes, words and structure. Every method is one statement."""
+    """Files by attributes, words and structure. Every method is one statement, ``search`` at most three."""
 
     async def search(
         self, unit: Unit, scope: Scope, nodes: Sequence[Node], *, offset: int, limit: int, contents: bool

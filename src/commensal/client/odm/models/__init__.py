@@ -1,0 +1,1 @@
+"""Values that answers are made of."""
