@@ -87,7 +87,8 @@ class Running:
                 self._reader.join(5)
                 raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.output}")
             try:
-                if self.client.get("/healthz").status_code == 200:
+                # both: another program may have taken the port in between
+                if self.client.get("/healthz").status_code == 200 and "is ready at" in self.output:
                     return self
             except httpx.TransportError:
                 pass

@@ -55,13 +55,15 @@ def settings_of(data: str | None) -> tuple[Settings, DataFolder]:
 @asynccontextmanager
 async def local_database(data: str | None) -> AsyncIterator[Local]:
     """Give the database's address: of a running server, else of a PostgreSQL that runs until the block ends."""
-    settings, folder = settings_of(data)
-    if settings.database is not None:
-        folder.prepare(database=False)
-        yield Local(settings, folder, settings.database, None)
-        return
     end = time.monotonic() + WAIT_SECONDS
-    while is_running(folder):
+    while True:
+        settings, folder = settings_of(data)  # a server that is starting keeps its --database once it is ready
+        if settings.database is not None:
+            folder.prepare(database=False)
+            yield Local(settings, folder, settings.database, None)
+            return
+        if not is_running(folder):
+            break
         dsn = attach_dsn(folder)
         if dsn is not None:
             yield Local(settings, folder, dsn, None)
