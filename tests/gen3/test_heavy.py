@@ -175,7 +175,9 @@ def test_a_submission_for_later_needs_the_right_when_its_turn_comes(gen3: Gen3, 
     gen3.keys[who] = gen3.running.key(who, "gen3")
     with held(gen3.dsn):
         first = gen3.put(project, [experiment(project, "first")], params={"async": "true"})["transaction_id"]
-        while not waiting(gen3.dsn):  # the pool of an earlier test's callers may wait too
+        end = time.monotonic() + 30
+        while not waiting(gen3.dsn):  # the first waits; what the server does beside requests may wait too
+            assert time.monotonic() < end, "the submission does not wait for the lock"
             time.sleep(0.02)
         later = gen3.put(project, [experiment(project, "later")], who, params={"async": "true"})["transaction_id"]
         if lost == "grant":
