@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip --disable-pip-version-check
 DATA   ?=
+# How many processes share the tests (each starts PostgreSQL and servers of its own).
+TEST_WORKERS ?= 2
+TESTS = -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
 .PHONY: help install dev serve test torture lint format bench docs clean
 
@@ -37,7 +40,7 @@ serve: install   ## Start commensal with its embedded defaults and demo data.
 	exec $(BIN)/commensal serve --demo --data "$$data"
 
 test: dev        ## Run every test at small counts.
-	$(BIN)/python -m pytest
+	$(BIN)/python $(TESTS)
 
 torture: dev     ## Run the same tests at the counts that issues name.
 	COMMENSAL_TORTURE=1 $(BIN)/python -m pytest --timeout 7200

@@ -12,7 +12,7 @@ from tests.gen3.conftest import PROGRAM, Gen3, case, experiment
 NO_ACCESS = "You don't have access to this resource: user is unauthorized"
 NO_JWT = "Authentication Error: Didn't receive JWT correctly"
 NO_HEADER = "Authentication Error: no authorization header provided"
-NONE = str(uuid.uuid4())
+NONE = "3f1d8a52-9c07-4b6e-8e21-5a4f0c9d7b13"
 
 
 def said(answer: Any) -> tuple[int, str]:
