@@ -12,6 +12,7 @@ from commensal.cli import admin as admin_commands
 from commensal.cli import import_data
 from commensal.cli import serve as serve_command
 from commensal.cli.output import show_problems
+from commensal.cli.pangea import pangea
 from commensal.errors import CommensalError, InvalidRows
 
 __all__ = ["app", "main"]
@@ -44,6 +45,7 @@ def _root(
 app.command("serve")(serve_command.serve)
 app.add_typer(admin_commands.admin, name="admin")
 app.add_typer(import_data.import_data, name="import")
+app.add_typer(pangea, name="pangea")
 
 
 def main() -> None:

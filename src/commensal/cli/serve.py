@@ -35,7 +35,7 @@ def serve(
         Text, _option("--http-redirect-port", "Also listen here and redirect to https.", "PORT")
     ] = None,
     allow_fetch: Annotated[
-        Text, _option("--allow-fetch", "Hosts that imports may fetch from (not built yet).", "HOST,…")
+        Text, _option("--allow-fetch", "Hosts that imports by link may fetch from [none].", "HOST,…")
     ] = None,
     anonymous: Annotated[
         Text, _option("--anonymous", "Whether callers without a credential see what is public [off].", "on|off")

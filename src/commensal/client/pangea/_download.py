@@ -1,0 +1,192 @@
+"""Files of fields to the disk: resumed where they were cut, checked, and named only when whole."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import urllib.request
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from commensal.client._progress import Progress, reporter
+from commensal.client.pangea._names import file_name_of
+from commensal.client.pangea.errors import PangeaForbiddenError, TransferError, error_of_status
+
+if TYPE_CHECKING:
+    from commensal.client.pangea.analysis_result import AnalysisResultField
+
+__all__ = ["TemporaryCopy", "address_of", "fetch"]
+
+_TRIES = 5
+_FIRST_PAUSE = 0.5
+_KINDS = ("s3", "http", "https", "ftp", "sra")
+
+
+class TemporaryCopy:
+    """A local copy of a file; one without a name of its own goes with this object."""
+
+    def __init__(self, path: Path, folder: Path | None) -> None:
+        self.path = path
+        if folder is not None:
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+
+def address_of(stored: Any) -> str:
+    """Return an address of the file that a field's data points to; raises TypeError for anything else."""
+    kind = str(stored.get("__type__", "")).lower() if isinstance(stored, dict) else ""
+    if kind not in _KINDS:
+        raise TypeError("This field holds data and no file that can be downloaded.")
+    if kind == "s3":
+        if stored.get("presigned_url"):
+            return stored["presigned_url"]
+        found = stored.get("uri") or stored.get("url")
+        if isinstance(found, str) and found.startswith("s3://"):
+            endpoint = str(stored.get("endpoint_url") or "").rstrip("/")
+            if not endpoint:
+                raise TypeError(f"{found} names no server: the field has no endpoint_url.")
+            return f"{endpoint}/{found.removeprefix('s3://')}"
+    else:
+        found = stored.get("url") or stored.get("uri")
+    if not isinstance(found, str) or not found:
+        raise TypeError("This field names no address of its file.")
+    return found
+
+
+def fetch(
+    field: AnalysisResultField,
+    filename: str | None,
+    *,
+    cache: bool,
+    progress: Callable[[Progress], None] | bool,
+) -> str:
+    """See ``AnalysisResultField.download_file``."""
+    earlier = field._fetched_file  # noqa: SLF001 one family of classes
+    if cache and earlier is not None and earlier.path.exists():
+        if filename is None or Path(filename) == earlier.path:
+            return str(earlier.path)
+        _copy(earlier.path, Path(filename))
+        return filename
+    address = address_of(field.stored_data)
+    folder = None
+    if filename is None:
+        folder = Path(tempfile.mkdtemp(prefix="commensal-pangea-"))
+        target = folder / (_safe_name(field.stored_data) or "file")
+    else:
+        target = Path(filename)
+        target.parent.mkdir(parents=True, exist_ok=True)
+    copy = TemporaryCopy(target, folder)
+    report, end = reporter(progress)
+    try:
+        if address.startswith("ftp://"):
+            _by_ftp(address, target)
+        else:
+            _by_http(field, address, target, report)
+    finally:
+        end()
+    if cache:
+        field._fetched_file = copy  # noqa: SLF001
+    elif folder is not None:
+        weakref.finalize(field, shutil.rmtree, folder, ignore_errors=True)
+        field.__dict__.setdefault("_copies", []).append(copy)
+    return str(target)
+
+
+def _safe_name(stored: Any) -> str:
+    try:
+        name = file_name_of(stored)
+    except TypeError:
+        return ""
+    return name if name not in ("", ".", "..") else ""
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    shutil.copyfile(source, part)
+    part.replace(target)
+
+
+def _by_ftp(address: str, target: Path) -> None:
+    part = target.with_name(target.name + ".part")
+    try:
+        with urllib.request.urlopen(address, timeout=600) as source, part.open("wb") as file:  # noqa: S310 ftp only
+            shutil.copyfileobj(source, file, 1 << 20)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise TransferError(f"{address} cannot be fetched: {error}") from error
+    part.replace(target)
+
+
+class _Cut(Exception):
+    pass
+
+
+def _by_http(field: AnalysisResultField, address: str, target: Path, report: Callable[[Progress], None] | None) -> None:
+    part = target.with_name(target.name + ".part")
+    part.write_bytes(b"")
+    tag, renewed = "", False
+    for attempt in range(1, _TRIES + 1):
+        before = part.stat().st_size
+        try:
+            tag = _continue(field.knex.http, address, part, tag, report)
+            break
+        except PangeaForbiddenError:
+            # A signed address ends: the server gives a new one to who may still read.
+            if renewed or not field.uuid:
+                part.unlink()
+                raise
+            renewed = True
+            address = address_of(field.refresh().stored_data)
+        except _Cut as error:
+            if attempt == _TRIES and part.stat().st_size == before:
+                part.unlink()
+                raise TransferError(f"The transfer of {_shown(address)} broke again and again: {error}") from error
+            time.sleep(_FIRST_PAUSE * attempt)
+    else:
+        part.unlink()
+        raise TransferError(f"The transfer of {_shown(address)} broke again and again.")
+    part.replace(target)
+
+
+def _continue(http: httpx.Client, address: str, part: Path, tag: str, report: Callable[[Progress], None] | None) -> str:
+    """Fetch what is missing; return the ETag of the whole."""
+    done = part.stat().st_size
+    headers = {"Accept-Encoding": "identity"}
+    if done and tag:
+        headers |= {"Range": f"bytes={done}-", "If-Range": tag}
+    try:
+        with http.stream("GET", address, headers=headers) as response:
+            if not response.is_success:
+                response.read()
+                if response.status_code in (429, 500, 502, 503, 504):
+                    raise _Cut(f"status {response.status_code}")
+                kind = error_of_status(response.status_code)
+                raise kind(f"{_shown(address)} answered {response.status_code}.", response.status_code)
+            if response.status_code != 206:
+                done = 0
+            length = response.headers.get("content-length", "")
+            total = done + int(length) if length.isdigit() else None
+            found = response.headers.get("etag", "")
+            with part.open("r+b") as file:
+                file.seek(done)
+                file.truncate()
+                for block in response.iter_raw():
+                    file.write(block)
+                    done += len(block)
+                    if report is not None:
+                        report(Progress("bytes", done, total))
+    except httpx.TransportError as error:
+        raise _Cut(str(error) or type(error).__name__) from error
+    if total is not None and done != total:
+        raise _Cut(f"only {done:,} of {total:,} bytes came")
+    return found
+
+
+def _shown(address: str) -> str:
+    """An address without its signature."""
+    return address.partition("?")[0]
