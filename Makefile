@@ -6,7 +6,7 @@ PIP     = $(BIN)/python -m pip --disable-pip-version-check
 DATA   ?=
 # How many processes share the tests (each starts PostgreSQL and servers of its own).
 TEST_WORKERS ?= 2
-TESTS = -m pytest -n $(TEST_WORKERS) --dist loadgroup
+TESTS = -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 .PHONY: help install dev serve test torture lint format bench docs clean
 

@@ -22,12 +22,10 @@ SHARED = Path(os.environ.get("COMMENSAL_SHARED", Path(__file__).resolve().parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if not TORTURE and item.get_closest_marker("torture"):
-            item.add_marker(pytest.mark.skip(reason="large counts: run make torture"))
-        # Several workers share the run by files, which share what their fixtures start; one of them has the S3 server.
-        fixtures = getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("s3" if "gateway" in fixtures else str(item.path)))
+    if not TORTURE:
+        for item in items:
+            if item.get_closest_marker("torture"):
+                item.add_marker(pytest.mark.skip(reason="large counts: run make torture"))
 
 
 @pytest.fixture(scope="session")
