@@ -104,7 +104,7 @@ async def test_json_and_csv_can_be_pasted_and_unknown_types_are_shown(chromium, 
     page = person.page
     check, outcome = page.get_by_role("button", name="Check"), page.locator("[data-outcome]")
     await page.get_by_text("Paste text instead").click()
-    area = page.get_by_label("Records as text")
+    area = page.get_by_role("textbox", name="Records as text")
     record = {"type": "sample", "submitter_id": "N1", "subjects": {"submitter_id": "NOBODY"}, "age": "old"}
     await area.fill(json.dumps([{**record, "age": 4, "subjects": {"submitter_id": "P1"}}, record]))
     await page.get_by_role("heading", name="2 rows", exact=True).wait_for()
@@ -304,10 +304,17 @@ async def test_these_pages_fit_and_are_readable(chromium, commons: Site, width: 
     person.check()
 
 
-async def test_without_scripts_templates_and_tables_are_there(chromium, commons: Site) -> None:
+async def test_without_scripts_records_are_submitted_by_a_form(chromium, commons: Site) -> None:
     person = await opened(chromium, commons, SUBMIT, java_script_enabled=False)
     page = person.page
-    assert await page.get_by_text("needs JavaScript").is_visible()
+    assert await page.locator("[data-drop]").is_hidden()
+    await page.get_by_role("textbox", name="Records as text").fill(HEAD + "subject\tW1\tKX1\tfemale\t\n")
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_text("All 1 record can be submitted").wait_for()
+    await page.get_by_label("Submit", exact=True).check()
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_text("1 record submitted").wait_for()
+    assert await count(commons, "subject") == 3
     assert await page.get_by_role("link", name="TSV template of sample").is_visible()
     await person.go("/portal/dictionary")
     assert await page.locator("#as-graph").is_visible()

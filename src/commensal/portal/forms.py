@@ -9,7 +9,7 @@ from commensal.errors import CommensalError, Forbidden, InvalidRows, Malformed
 from commensal.faces.kit.request import Request
 from commensal.portal.session import check_form_token
 
-__all__ = ["Form", "read_form"]
+__all__ = ["Form", "read_form", "require_token"]
 
 _TYPE = "application/x-www-form-urlencoded"
 _FIELDS = 2_000
@@ -98,9 +98,14 @@ async def read_form(request: Request) -> Form:
             raise Malformed("The form holds a zero character.")
         form.values.setdefault(name, value)
         form.lists.setdefault(name, []).append(value)
-    if not check_form_token(request, form.values.get("form_token", "")):
+    require_token(request, form.values.get("form_token", ""))
+    return form
+
+
+def require_token(request: Request, given: str) -> None:
+    """Raise Forbidden unless a form's token is one that this browser got from us."""
+    if not check_form_token(request, given):
         raise Forbidden(
             "This form is no longer valid, perhaps because you signed in or out meanwhile. "
             "Load the page again and repeat."
         )
-    return form

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import secrets
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from commensal.faces.kit.browser import SESSION_COOKIE, cookie_name, page_token
 from commensal.faces.kit.exchange import Exchange
 from commensal.faces.kit.request import Request
 
@@ -32,7 +32,7 @@ __all__ = [
     "take_notes",
 ]
 
-SESSION = "commensal_session"
+SESSION = SESSION_COOKIE
 FORM = "commensal_form"
 NOTES = "commensal_notes"
 _MAX_NOTE = 600
@@ -48,11 +48,6 @@ class Note:
 
 def _secure(exchange: Exchange) -> bool:
     return exchange.base.startswith("https:")
-
-
-def cookie_name(exchange: Exchange, name: str) -> str:
-    """Return a cookie's name: bound to this host by its prefix where the address is https."""
-    return f"__Host-{name}" if _secure(exchange) else name
 
 
 def _set_cookie(exchange: Exchange, name: str, value: str, *, max_age: int | None) -> None:
@@ -83,27 +78,23 @@ def clear_session(exchange: Exchange) -> None:
     _set_cookie(exchange, SESSION, "", max_age=0)
 
 
-def _token(key: str) -> str:
-    return hmac.new(key.encode(), b"commensal form", hashlib.sha256).hexdigest()
-
-
 def form_token(request: Request, *, signed_in: bool) -> str:
     """Return the token for the forms of this page; makes the cookie it is bound to where there is none."""
     if signed_in:
-        return _token(session_secret(request))
+        return page_token(session_secret(request))
     key = request.cookies.get(cookie_name(request.exchange, FORM), "")
     if len(key) < 32:
         key = getattr(request.state, "form_key", "") or secrets.token_urlsafe(32)
         if not hasattr(request.state, "form_key"):
             request.state.form_key = key
             _set_cookie(request.exchange, FORM, key, max_age=None)
-    return _token(key)
+    return page_token(key)
 
 
 def check_form_token(request: Request, given: str) -> bool:
     """Tell whether a form came from a page that this browser got from us."""
     keys = (session_secret(request), request.cookies.get(cookie_name(request.exchange, FORM), ""))
-    return any(bool(key) and hmac.compare_digest(_token(key), given) for key in keys)
+    return any(bool(key) and hmac.compare_digest(page_token(key), given) for key in keys)
 
 
 def add_note(exchange: Exchange, text: str, kind: str = "good") -> None:

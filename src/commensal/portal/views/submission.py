@@ -14,11 +14,12 @@ from commensal.faces.kit.answers import Respond, StreamAnswer
 from commensal.faces.kit.opened import OpenedStream
 from commensal.faces.kit.request import Request
 from commensal.portal.caller import person_only
+from commensal.portal.forms import Form
 from commensal.portal.views.dictionary import fillable, template_path, tint_of
 from commensal.portal.views.door_token import TOKEN_PATH
-from commensal.portal.views.project_frame import open_project, project_page
+from commensal.portal.views.project_frame import OpenProject, open_project, project_page
 
-__all__ = ["LARGEST", "ROUTES"]
+__all__ = ["LARGEST", "ROUTES", "submission_page"]
 
 #: What the page sends in one request (bytes): a little less than the route takes.
 LARGEST = 67_000_000
@@ -32,6 +33,13 @@ _MEDIA = {
 async def submit_page(request: Request) -> Respond:
     """Show where a file of records is checked and submitted."""
     opened = await open_project(request, Right.READ | Right.CREATE)
+    return await submission_page(request, opened, Form())
+
+
+async def submission_page(
+    request: Request, opened: OpenProject, form: Form, outcome: object = None, *, status: int = 200
+) -> Respond:
+    """Make the page; ``form`` and ``outcome`` are those of its plain form, for browsers without scripts."""
     project = opened.project
     dictionary = (await request.services.dictionaries.current()).dictionary
     nodes = sorted((node for node in dictionary.types.values() if fillable(node)), key=lambda one: one.name)
@@ -40,6 +48,9 @@ async def submit_page(request: Request) -> Respond:
         "project_submit.html",
         opened,
         "submit",
+        status=status,
+        form=form,
+        outcome=outcome,
         nodes=nodes,
         tint=tint_of,
         template_at=template_path,
