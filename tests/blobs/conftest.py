@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
 from commensal.storage.blobs.s3_place import S3Place, parse_s3
 from tests.radosgw import PACKAGES, RadosGateway, missing_programs
 
+_started: list[RadosGateway] = []
+
 
 @pytest.fixture(scope="session")
-def gateway() -> Iterator[RadosGateway]:
+def gateway() -> RadosGateway:
     """A running radosgw."""
     missing = missing_programs()
     if missing:
         pytest.skip(f"no {missing[0]} here: apt-get install {' '.join(PACKAGES)}")
-    with RadosGateway() as running:
-        yield running
+    if not _started:  # several conftests share this fixture, and pytest makes one for each
+        running = RadosGateway()
+        _started.append(running)
+        atexit.register(running.stop)
+        running.start()
+    return _started[0]
 
 
 def place_at(endpoint: str, bucket: str, prefix: str = "some/where") -> S3Place:

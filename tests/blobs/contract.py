@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commensal.errors import NotFound, TooLarge
+from commensal.errors import NotFound, StateConflict, TooLarge
 from commensal.storage.ports.blobs import Blobs, Part
 
 MIB = 1024 * 1024
@@ -132,3 +133,76 @@ class BlobContract:
         with pytest.raises(NotFound):
             await blobs.take_incoming(handle)
         await blobs.drop(handle)
+
+    async def test_an_object_grows_from_cut_to_cut(self, blobs: Blobs):
+        data = os.urandom(27 * MIB + 5)
+        handle = await blobs.begin_growing()
+        assert await blobs.grown(handle) == 0
+
+        async def cut(start: int, end: int) -> AsyncIterator[bytes]:
+            async for chunk in chunks(data[start:end]):
+                yield chunk
+            raise ConnectionResetError
+
+        here = 0
+        for end in (3, MIB, 9 * MIB, 9 * MIB + 1, 26 * MIB):
+            with pytest.raises(ConnectionResetError):
+                await blobs.grow(handle, here, cut(here, end), size=len(data))
+            here = await blobs.grown(handle)
+            assert here == end
+        for start in (0, here - 1, here + 1):
+            with pytest.raises(StateConflict):
+                await blobs.grow(handle, start, chunks(b"x"), size=len(data))
+        with pytest.raises(TooLarge):
+            await blobs.grow(handle, here, chunks(data[here:] + b"x", 2 * MIB), size=len(data))
+        here = await blobs.grown(handle)
+        assert await all_keys(blobs) == set()
+        assert await blobs.grow(handle, here, chunks(data[here:]), size=len(data)) == len(data)
+        key = await blobs.end_growing(handle)
+        assert await read(blobs, key) == data
+        assert await blobs.end_growing(handle) == key
+        await blobs.drop(handle)
+        assert await blobs.size(key) == len(data)
+
+    async def test_bytes_that_a_check_refuses_are_not_added(self, blobs: Blobs):
+        handle = await blobs.begin_growing()
+        await blobs.grow(handle, 0, chunks(b"abc"), size=10)
+
+        def refuse() -> None:
+            raise ValueError
+
+        async def cut() -> AsyncIterator[bytes]:
+            yield b"d"
+            raise ConnectionResetError
+
+        with pytest.raises(ValueError):
+            await blobs.grow(handle, 3, chunks(b"xyz"), size=10, check=refuse)
+        with pytest.raises(ConnectionResetError):
+            await blobs.grow(handle, 3, cut(), size=10, check=lambda: None)
+        assert await blobs.grow(handle, 3, chunks(b"def"), size=6, check=lambda: None) == 6
+        assert await read(blobs, await blobs.end_growing(handle)) == b"abcdef"
+
+    async def test_a_growing_object_that_was_dropped_is_gone(self, blobs: Blobs):
+        handle = await blobs.begin_growing()
+        await blobs.grow(handle, 0, chunks(b"abc"), size=10)
+        await blobs.drop(handle)
+        await blobs.drop(handle)
+        for work in (blobs.grown(handle), blobs.grow(handle, 3, chunks(b"d"), size=10), blobs.end_growing(handle)):
+            with pytest.raises(NotFound):
+                await work
+        handle = await blobs.begin_growing()
+        assert await read(blobs, await blobs.end_growing(handle)) == b""
+
+    async def test_what_writes_left_behind_is_swept(self, blobs: Blobs):
+        parts, growing, kept = await blobs.begin_parts(), await blobs.begin_growing(), await blobs.begin_growing()
+        await blobs.grow(growing, 0, chunks(b"abc"), size=10)
+        await blobs.grow(kept, 0, chunks(b"abc"), size=10)
+        stored = (await blobs.put(chunks(b"stored"))).key
+        now = datetime.now(UTC)
+        assert await blobs.sweep(now - timedelta(hours=1), set()) == 0
+        assert await blobs.sweep(now + timedelta(hours=1), {kept}) >= 2
+        for gone in (blobs.list_parts(parts), blobs.grown(growing)):
+            with pytest.raises(NotFound):
+                await gone
+        assert await blobs.grown(kept) == 3
+        assert await read(blobs, stored) == b"stored"

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from commensal.errors import SetupError
+from commensal.storage.blobs import s3
 from commensal.storage.blobs.s3 import S3Blobs
 from commensal.storage.blobs.s3_place import S3Place, parse_s3
 from tests.blobs.contract import MIB, BlobContract, all_keys, chunks, read
@@ -128,3 +129,17 @@ def test_addresses_are_read_and_credentials_come_from_the_environment_only():
             parse_s3(bad, KEYS)
     with pytest.raises(SetupError, match="COMMENSAL_S3_ACCESS_KEY_ID"):
         parse_s3("s3://bucket", {})
+
+
+async def test_what_came_is_copied_in_pieces_when_it_is_too_large_for_one_copy(
+    blobs: S3Blobs, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(s3, "_COPY_WHOLE", 6 * MIB)
+    monkeypatch.setattr(s3, "_COPY_PIECE", 5 * MIB)
+    data = os.urandom(17 * MIB)
+    handle = await blobs.begin_incoming()
+    assert (await http.put(blobs.direct.put_address(handle, 60), content=data)).status_code == 200
+    key = await blobs.take_incoming(handle)
+    assert await read(blobs, key) == data
+    assert await blobs.take_incoming(handle) == key
+    assert not (await blobs._client.send("list_multipart_uploads")).get("Uploads")

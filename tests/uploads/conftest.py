@@ -13,10 +13,10 @@ import pytest
 from commensal.core.principals import Principal
 from commensal.core.projects import Project
 from commensal.services.files import Files
+from commensal.services.growing_uploads import GrowingUploads
 from commensal.services.scrub import Scrub
 from commensal.services.signed_bytes import SignedBytes
 from commensal.services.signing import Signer
-from commensal.services.uploads import Uploads
 from commensal.storage.blobs.local import LocalBlobs
 from commensal.storage.blobs.s3 import S3Blobs
 from commensal.storage.postgres.catalog import PgProjectStore
@@ -46,7 +46,7 @@ class Store:
     site: Site
     blobs: Any
     files: Files
-    uploads: Uploads
+    uploads: GrowingUploads
     bytes: SignedBytes
     scrub: Scrub
     project: Project
@@ -74,7 +74,9 @@ async def make_store(site: Site, blobs: Any, *, quota: int = 0) -> Store:  # noq
         site,
         blobs,
         files,
-        Uploads(store=PgUploads(), projects=PgProjectStore(), files=files, signer=signer, now=site.clock, **common),
+        GrowingUploads(
+            store=PgUploads(), projects=PgProjectStore(), files=files, signer=signer, now=site.clock, **common
+        ),
         SignedBytes(store=PgFileStore(), files=files, guard=site.guard, signer=signer, **common),
         Scrub(store=PgScrub(), guard=site.guard, now=site.clock, settle=0.0, **common),
         project,

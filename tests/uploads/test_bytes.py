@@ -177,3 +177,42 @@ def test_a_broken_off_form_and_body_leave_nothing(site: Site):
     assert client.post(form.url, content=body, headers=headers).status_code == 400
     with pytest.raises(httpx.HTTPStatusError):
         client.get("/commensal/v1/projects/UP-one/files/broken", headers=site.running.bearer(ADMIN)).raise_for_status()
+
+
+def test_an_address_by_the_own_api_opens_one_file_without_a_credential(site: Site):
+    client, admin = site.running.client, site.running.bearer(ADMIN)
+    made = client.put("/commensal/v1/projects/UP-one/files/signed/x.txt", content=b"signed", headers=admin).json()
+    for name in ("signed/x.txt", made["uuid"]):
+        url = f"/commensal/v1/projects/UP-one/addresses/{name}"
+        answer = client.get(f"{url}?seconds=60", headers=admin)
+        assert answer.headers["cache-control"] == "no-store"
+        signed = answer.json()["url"]
+        assert signed.startswith(site.running.url)
+        assert client.get(signed).content == b"signed"
+        assert client.get(signed + "0").status_code == 403
+        assert client.get(url).status_code in (401, 404)
+        for seconds in ("0", "-1", "604801", "x", ""):
+            assert client.get(f"{url}?seconds={seconds}", headers=admin).status_code == 400
+    assert client.get("/commensal/v1/projects/UP-one/addresses/none", headers=admin).status_code == 404
+
+
+def test_a_file_is_deleted_and_comes_back(site: Site):
+    client, admin = site.running.client, site.running.bearer(ADMIN)
+    url = "/commensal/v1/projects/UP-one/files/gone/x.txt"
+    made = client.put(url, content=b"gone", headers=admin).json()
+    assert client.delete(url).status_code == 401
+    number = client.delete(url, headers=admin).json()["deletion"]
+    assert client.get(url, headers=admin).status_code == 404
+    assert client.delete(url, headers=admin).status_code == 404
+    back = f"/commensal/v1/deletions/{number}/undelete"
+    assert client.post(back, headers=admin).json() == {"deletion": number, "title": "gone/x.txt"}
+    assert client.get(url, headers=admin).content == b"gone"
+    assert client.post(back, headers=admin).status_code == 409
+    # By its uuid, and another file under the path is in the way.
+    by_uuid = f"/commensal/v1/projects/UP-one/files/{made['uuid']}"
+    number = client.delete(by_uuid, headers=admin).json()["deletion"]
+    client.put(url, content=b"other", headers=admin)
+    clash = client.post(f"/commensal/v1/deletions/{number}/undelete", headers=admin)
+    assert (clash.status_code, "gone/x.txt" in clash.json()["error"]["message"]) == (409, True)
+    for number in ("0", "x", "9" * 30):
+        assert client.post(f"/commensal/v1/deletions/{number}/undelete", headers=admin).status_code == 404

@@ -38,7 +38,11 @@ class UploadState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewUpload:
-    """An upload to be made. ``size`` in bytes, ``md5`` and ``sha256`` in hex: what the sender announced."""
+    """An upload to be made. ``size`` in bytes, ``md5`` and ``sha256`` in hex: what the sender announced.
+
+    ``growing``: bytes are added at the end, request by request; ``meta`` is what the sender told, as sent.
+    ``fills``: the file is there already; the bytes follow it to where it is by then, and are refused once it is gone.
+    """
 
     uuid: UUID
     project: int
@@ -57,6 +61,9 @@ class NewUpload:
     user: int | None
     created: datetime
     expires: datetime
+    growing: bool = False
+    meta: str = ""
+    fills: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +89,6 @@ class Upload:
     error: str | None
     created: datetime
     expires: datetime
+    growing: bool = False
+    meta: str = ""
+    fills: bool = False

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import re
 
+from commensal.core.digesting import Digesting
 from commensal.errors import Invalid
 from commensal.storage.ports.blobs import Blobs, Stored
 
@@ -14,17 +13,11 @@ __all__ = ["digests", "hex_digest"]
 
 async def digests(blobs: Blobs, key: str) -> Stored:
     """Read stored bytes and return their size, MD5 and SHA-256. Raises NotFound, Unavailable."""
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    size = 0
-
-    def add(block: bytes) -> None:
-        md5.update(block)
-        sha256.update(block)
-
+    digesting = Digesting()
     async for block in blobs.get(key):
-        size += len(block)
-        await asyncio.to_thread(add, block)
-    return Stored(key, size, md5.digest(), sha256.digest())
+        await digesting.add(block)
+    md5, sha256 = await digesting.digests()
+    return Stored(key, digesting.size, md5, sha256)
 
 
 def hex_digest(text: str | None, name: str, digits: int) -> str | None:

@@ -86,7 +86,7 @@ class Files:
             before = await self._allowed(unit, principal, project, path)
             owner = await self._owner(unit, project, record)
             limit = await self._room(unit, project, before)
-            if before is not None and sha256 is not None and before.sha256 == sha256.lower():
+            if before is not None and before.blob and sha256 is not None and before.sha256 == sha256.lower():
                 media = check_media_type(media_type)
                 if (before.media_type, extra) == (media, None) and owner in (None, before.record):
                     return PutResult(before, created=False, changed=False)
@@ -122,6 +122,11 @@ class Files:
             await self._owner(unit, project, record)
             return await self._room(unit, project, before)
 
+    async def current(self, uuid: UUID) -> File | None:
+        """Return a file wherever it is, for an upload that was begun for it; who may store there is asked later."""
+        async with self._database.read() as unit:
+            return await self._store.find(unit, uuid=uuid)
+
     async def keep(
         self,
         principal: Principal,
@@ -135,19 +140,24 @@ class Files:
         extra: Any = None,
         uuid: UUID | None = None,
         expected: tuple[int | None, str | None, str | None] = (None, None, None),
+        fills: bool = False,
         also: Callable[[Unit, File], Awaitable[None]] | None = None,
     ) -> PutResult:
         """Make bytes that are in the store a file; when that is refused, or equal bytes are kept, they go.
 
-        ``expected`` is (size, md5, sha256) as announced. ``also`` is done in the same transaction. Raises Invalid
-        (other bytes than announced), Forbidden, NoSpace (quota). Bytes stay where they are when the database is
-        away (Unavailable), so that the same can be tried again.
+        ``expected`` is (size, md5, sha256) as announced. ``fills``: the bytes are for the file ``uuid`` alone, wherever
+        it is by now. ``also`` is done in the same transaction. Raises Invalid (other bytes than announced, or than a
+        registered file declares), Forbidden, NotFound (the project is gone, or the file), NoSpace (quota). Bytes stay
+        where they are when the database is away (Unavailable), so that the same can be tried again.
         """
         kept: str | None = ""
         try:
             _check_digests(stored, *expected)
             async with self._database.begin() as unit:
+                project, path = await self._held_place(unit, project, path, uuid if fills else None)
                 before = await self._allowed(unit, principal, project, path, lock=True)
+                if before is not None and before.blob is None:
+                    _check_digests(stored, before.size, before.md5, before.sha256)
                 limit = await self._room(unit, project, before)
                 if limit is not None and stored.size > limit:
                     raise NoSpace(self._over_quota(), retry_after=60)
@@ -166,7 +176,9 @@ class Files:
                     uuid=uuid,
                 )
                 if also is not None:
+                    chosen, kept = kept, ""  # when this fails, nothing is kept
                     await also(unit, result.file)
+                    kept = chosen
         except Unavailable as error:
             # Nobody knows whether a lost connection committed: bytes too many are found by a scrub, too few never.
             kept = "" if isinstance(error, NoSpace) else None
@@ -176,11 +188,32 @@ class Files:
                 await self._blobs.delete(stored.key)
         return result
 
+    async def _held_place(self, unit: Unit, project: Project, path: str, uuid: UUID | None) -> tuple[Project, str]:
+        """Return project and path where bytes go, which stay there until this unit ends; ``uuid``: of a file's own.
+
+        Bytes may come for hours: the project may have gone, or belong to another program by now, and the file may
+        have been moved or deleted.
+        """
+        seq = project.seq
+        while True:
+            held = await self._store.hold_project(unit, seq)
+            if held is None:
+                raise NotFound("The project was deleted while the bytes came: nothing was stored.")
+            if uuid is None:
+                return held, path
+            file = await self._store.find(unit, uuid=uuid, lock=True)
+            if file is None:
+                raise NotFound("The file that these bytes are for was deleted: nothing was stored.")
+            if file.project == seq:
+                return held, file.path
+            seq = file.project
+
     async def _allowed(
         self, unit: Unit, principal: Principal, project: Project, path: str, *, lock: bool = False
     ) -> File | None:
         before = await self._store.find(unit, project=project.seq, path=path, lock=lock)
-        right = Right.CREATE if before is None else Right.UPDATE
+        # A name that was registered, and whose bytes never came, is filled by whoever may make files.
+        right = Right.CREATE if before is None or before.blob is None else Right.UPDATE
         await self._guard.require(unit, principal, right, project=project)
         return before
 
@@ -201,7 +234,7 @@ class Files:
         if not self._quota:
             return None
         used = await self._store.used(unit, project.program)
-        return max(0, self._quota - used + ((before.size or 0) if before is not None else 0))
+        return max(0, self._quota - used + ((before.size or 0) if before is not None and before.blob else 0))
 
     def _over_quota(self) -> str:
         return (
@@ -226,11 +259,12 @@ class Files:
         media = check_media_type(media_type)
         if (
             before is not None
+            and before.blob is not None
             and before.sha256 == stored.sha256.hex()
             and before.media_type == media
             and extra in (None, before.extra)
             and owner in (None, before.record)
-            and not (before.blob is not None and await self._store.damaged(unit, before.blob))
+            and not await self._store.damaged(unit, before.blob)
         ):
             return PutResult(before, created=False, changed=False), ""
         kept = await self._store.keep_blob(unit, stored)
@@ -249,12 +283,13 @@ class Files:
             made_by=principal.user,
             now=now,
         )
-        action = "file.add" if before is None else "file.replace"
+        created = before is None or before.blob is None
+        action = "file.add" if created else "file.replace"
         details = {"size": stored.size, "sha256": stored.sha256.hex()}
         await self._audit.write(
             unit, principal, action, program=project.program, project=project, target=path, details=details
         )
-        return PutResult(file, created=before is None, changed=True), kept
+        return PutResult(file, created=created, changed=True), kept
 
     async def get(
         self,
@@ -270,8 +305,8 @@ class Files:
         async with self._database.read() as unit:
             await self._guard.require(unit, principal, right, project=project)
             file = await self._store.find(unit, project=project.seq, path=path, uuid=uuid, seq=seq)
-        if file is None:
-            raise NotFound(f"There is no such file in project {project.project_id}.")
+            if file is None or (file.private and not await self._guard.sees_private(unit, principal, project)):
+                raise NotFound(f"There is no such file in project {project.project_id}.")
         return file
 
     async def open(
@@ -283,6 +318,8 @@ class Files:
         """
         async with self._database.read() as unit:
             await self._guard.require(unit, principal, Right.DOWNLOAD, project=project)
+            if file.private and not await self._guard.sees_private(unit, principal, project):
+                raise NotFound(f"There is no such file in project {project.project_id}.")
             await self.check_bytes(unit, project, file)
         assert file.blob is not None
         if await self._blobs.size(file.blob) != file.size:
@@ -308,7 +345,10 @@ class Files:
         """Return a page of a project's files by path, and how many match."""
         async with self._database.read() as unit:
             await self._guard.require(unit, principal, Right.READ, project=project)
-            found = await self._store.list(unit, project.seq, prefix=prefix, offset=offset, limit=limit)
+            private = await self._guard.sees_private(unit, principal, project)
+            found = await self._store.list(
+                unit, project.seq, prefix=prefix, offset=offset, limit=limit, private=private
+            )
         await self._audit.read(principal, "file.list", program=project.program, project=project, n=len(found[0]))
         return found
 
@@ -316,7 +356,9 @@ class Files:
         """Return the files of some records of a project."""
         async with self._database.read() as unit:
             await self._guard.require(unit, principal, Right.READ, project=project)
-            return [f for f in await self._store.of_records(unit, records) if f.project == project.seq]
+            private = await self._guard.sees_private(unit, principal, project)
+            found = await self._store.of_records(unit, records)
+        return [file for file in found if file.project == project.seq and (private or not file.private)]
 
     async def purge(self) -> int:
         """Remove bytes that no live or deleted file names; returns how many blobs went. For the purge job."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from commensal.core.files import check_media_type
 from commensal.core.ids import uuid7
-from commensal.core.principals import Door, Principal, PrincipalKind
+from commensal.core.principals import Principal, PrincipalKind
 from commensal.core.projects import Project
 from commensal.core.uploads import MAX_PARTS, NewUpload, Upload, UploadState
 from commensal.errors import CommensalError, Invalid, Malformed, NoSpace, NotFound, StateConflict, Unavailable
 from commensal.services.audit import Audit
+from commensal.services.callers import caller_values, kept_caller
 from commensal.services.clock import Clock, utc_now
 from commensal.services.digests import digests, hex_digest
 from commensal.services.files import Files, PutResult
@@ -24,7 +26,7 @@ from commensal.storage.ports.blobs import Blobs, Form, Part, Stored
 from commensal.storage.ports.catalog import ProjectStore
 from commensal.storage.ports.uploads import UploadStore
 
-__all__ = ["BYTES_PATH", "PART_IN_MEMORY", "Uploads"]
+__all__ = ["BYTES_PATH", "ENDED_TEXT", "OPEN_FOR", "PART_IN_MEMORY", "Uploads"]
 
 #: Where signed addresses of our own begin.
 BYTES_PATH = "/commensal/v1/bytes"
@@ -33,18 +35,19 @@ OPEN_FOR = timedelta(hours=24)
 #: How long an upload that has ended is remembered, so that a repeated request gets the same answer.
 REMEMBERED = timedelta(days=7)
 #: A verification that was not heard of for so long is taken over by another process.
-STALE = timedelta(seconds=60)
-_HEARTBEAT = 15.0
+STALE = timedelta(seconds=20)
+_HEARTBEAT = 5.0
 _POLL = 1.0
 _COLLECT_EVERY = 60.0
 _BATCH = 50
 #: Up to this size a completion waits for the verification.
 _WAIT_SIZE = 64 * 1024 * 1024
 _WAIT_SECONDS = 30.0
+_LOOK = 0.05
 #: Largest part that goes through this server: of a store on its own disk, and of S3, where a part is held in memory.
 PART_ON_DISK = 5 * 1024**3
 PART_IN_MEMORY = 64 * 1024 * 1024
-_ENDED = "This upload has ended: begin a new one."
+ENDED_TEXT = "This upload has ended: begin a new one."
 
 
 class Uploads:
@@ -94,8 +97,13 @@ class Uploads:
         record: tuple[str, str] | None = None,
         extra: Any = None,
         file: UUID | None = None,
+        growing: bool = False,
+        meta: str = "",
+        fills: bool = False,
     ) -> Upload:
-        """Register an upload; ``file`` is the uuid that a new file shall get.
+        """Register an upload; ``file`` is the uuid that a new file shall get. ``growing``: see GrowingUploads.
+
+        ``fills``: the file is there, and the bytes are for it alone, wherever it is when they come.
 
         Rights as ``Files.put``. ``size`` (bytes) and digests (hex) are what the bytes are checked against.
         Raises Invalid, Forbidden, NoSpace (the announced size goes beyond the quota).
@@ -104,8 +112,9 @@ class Uploads:
         if room is not None and size is not None and size > room:
             raise NoSpace("The program's quota leaves no room for a file of this size.", retry_after=60)
         checked_md5, checked_sha256 = hex_digest(md5, "md5", 32), hex_digest(sha256, "sha256", 64)
-        direct = self._blobs.direct is not None
-        handle = await (self._blobs.begin_parts() if parts else self._blobs.begin_incoming())
+        direct = self._blobs.direct is not None and not growing
+        opening = self._blobs.begin_parts if parts else self._blobs.begin_incoming
+        handle = await (self._blobs.begin_growing() if growing else opening())
         now = self._now()
         milliseconds = int(now.timestamp() * 1000)
         new = NewUpload(
@@ -122,10 +131,13 @@ class Uploads:
             media_type=check_media_type(media_type),
             record=record,
             extra=extra,
-            caller=_caller_values(principal),
+            caller=caller_values(principal),
             user=principal.user,
             created=now,
             expires=now + OPEN_FOR,
+            growing=growing,
+            meta=meta,
+            fills=fills,
         )
         async with self._database.begin() as unit:
             return await self._store.add(unit, new)
@@ -143,7 +155,16 @@ class Uploads:
             upload = await self._store.find(unit, uuid)
         if upload is None:
             raise NotFound("There is no such upload.")
-        return upload
+        return await self._current(upload) if upload.state.open else upload
+
+    async def _current(self, upload: Upload) -> Upload:
+        """Return an upload that fills a file with the place where the file is now; raises NotFound when it is gone."""
+        if not upload.fills:
+            return upload
+        file = await self._files.current(upload.file)
+        if file is None:
+            raise NotFound("The file that these bytes are for was deleted.")
+        return replace(upload, project=file.project, path=file.path)
 
     # --- signed addresses
 
@@ -179,9 +200,11 @@ class Uploads:
         NoSpace, StateConflict.
         """
         upload = await self._find(uuid)
-        if upload.state is not UploadState.AVAILABLE and not upload.state.open:
-            raise StateConflict(upload.error or _ENDED)
-        if upload.parts:
+        if upload.state is UploadState.AVAILABLE:
+            upload = await self._current(upload)
+        elif not upload.state.open:
+            raise StateConflict(upload.error or ENDED_TEXT)
+        if upload.parts or upload.growing:
             raise StateConflict("This upload comes in parts: send each to its own address.")
         principal, project = await self._place(upload)
         room = await self._files.check_place(principal, project, upload.path, upload.record)
@@ -195,7 +218,7 @@ class Uploads:
         _check_number(number)
         upload = await self._find(uuid)
         if not upload.parts or not upload.state.open:
-            raise StateConflict(_ENDED if upload.parts else "This upload comes in one piece.")
+            raise StateConflict(ENDED_TEXT if upload.parts else "This upload comes in one piece.")
         principal, project = await self._place(upload)
         limit = self.part_limit
         room = await self._files.check_place(principal, project, upload.path, upload.record)
@@ -208,14 +231,14 @@ class Uploads:
         part = await self._blobs.put_part(upload.handle, number, chunks, limit=limit)
         async with self._database.begin() as unit:
             if not await self._store.put_part(unit, uuid, part):
-                raise StateConflict(_ENDED)
+                raise StateConflict(ENDED_TEXT)
         return part
 
     async def parts(self, uuid: UUID) -> list[Part]:
         """Return the parts that are here, by number: what need not be sent again after a cut."""
         upload = await self._find(uuid)
         if not upload.parts or not upload.state.open:
-            raise StateConflict(_ENDED)
+            raise StateConflict(ENDED_TEXT)
         return await self._blobs.list_parts(upload.handle)
 
     # --- the end
@@ -240,6 +263,8 @@ class Uploads:
             chosen = await self._chosen(upload, parts)
             size = sum(part.size for part in chosen) if upload.parts else size
             await self._check_size(upload, size)
+            if upload.growing and await self._blobs.grown(upload.handle) != upload.size:
+                raise StateConflict("Not all bytes of this upload came yet.")
             async with self._database.begin() as unit:
                 current = await self._store.find(unit, uuid, lock=True)
                 if current is not None and current.state.open:
@@ -247,10 +272,11 @@ class Uploads:
                         await self._store.choose_parts(unit, uuid, chosen)
                     await self._store.set_state(unit, uuid, UploadState.VERIFYING)
         elif upload.state in (UploadState.REFUSED, UploadState.ENDED):
-            raise StateConflict(upload.error or _ENDED)
-        self._wake.set()
+            raise StateConflict(upload.error or ENDED_TEXT)
         if wait and size <= _WAIT_SIZE:
             await self._wait(uuid)
+        else:
+            self._wake.set()
         return await self._find(uuid)
 
     async def _check_size(self, upload: Upload, size: int) -> None:
@@ -280,11 +306,22 @@ class Uploads:
         task = self._verifying.get(uuid) or asyncio.create_task(self._verify_one(uuid))
         self._verifying[uuid] = task
         task.add_done_callback(lambda _: self._verifying.pop(uuid, None))
+        end = asyncio.get_running_loop().time() + _WAIT_SECONDS
         await asyncio.wait((task,), timeout=_WAIT_SECONDS)
         if task.done() and not task.cancelled():
             error = task.exception()
-            if error is not None and not isinstance(error, Unavailable):
+            if isinstance(error, Unavailable) and not isinstance(error, NoSpace):
+                return  # The next try is made beside the requests.
+            if error is not None:
                 raise error
+        # Another process, or the task beside the requests, may have taken it first.
+        while asyncio.get_running_loop().time() < end:
+            upload = await self._find(uuid)
+            if upload.state is UploadState.REFUSED:
+                raise Invalid(upload.error or ENDED_TEXT)
+            if upload.state is not UploadState.VERIFYING:
+                return
+            await asyncio.sleep(_LOOK)
 
     async def _verify_one(self, uuid: UUID) -> None:
         now = self._now()
@@ -315,7 +352,7 @@ class Uploads:
             project = await self._projects.find(unit, upload.project)
         if project is None:
             raise NotFound("The project of this upload is gone.")
-        return _caller(upload), project
+        return kept_caller(upload.caller, upload.user), project
 
     async def _keep(self, upload: Upload, principal: Principal, project: Project, stored: Stored) -> PutResult:
         async def done(unit: Any, file: Any) -> None:
@@ -331,6 +368,7 @@ class Uploads:
             extra=upload.extra,
             uuid=upload.file,
             expected=(upload.size, upload.md5, upload.sha256),
+            fills=upload.fills,
             also=done,
         )
 
@@ -338,14 +376,17 @@ class Uploads:
         """Join, read back, hash, and make the file; a refusal is written down, a store that is away is tried later."""
         beating = asyncio.create_task(self._beat(upload.uuid))
         try:
+            upload = await self._current(upload)
             principal, project = await self._place(upload)
             if upload.parts:
                 async with self._database.read() as unit:
                     parts = await self._store.parts(unit, upload.uuid)
                 key = await self._blobs.join_parts(upload.handle, parts)
+            elif upload.growing:
+                key = await self._blobs.end_growing(upload.handle)
             else:
                 key = await self._blobs.take_incoming(upload.handle)
-            stored = await digests(self._blobs, key)
+            stored = self._digested(upload, key) or await digests(self._blobs, key)
             await self._keep(upload, principal, project, stored)
         except Unavailable as error:
             if isinstance(error, NoSpace):
@@ -358,6 +399,10 @@ class Uploads:
             beating.cancel()
         if upload.direct and not upload.parts:
             await self._blobs.drop(upload.handle)
+
+    def _digested(self, upload: Upload, key: str) -> Stored | None:
+        """Return what is known of bytes that all passed through this process; None: they are read back."""
+        return None
 
     async def _beat(self, uuid: UUID) -> None:
         while True:
@@ -416,6 +461,14 @@ class Uploads:
             await self._store.forget(unit, now - REMEMBERED)
         return ended
 
+    async def sweep(self) -> int:
+        """Remove what uploads and writes left behind that ended with their process; returns how many."""
+        # In this order: what is begun in between is younger than ``before``.
+        before = self._now() - 2 * OPEN_FOR
+        async with self._database.read() as unit:
+            keep = await self._store.open_handles(unit)
+        return await self._blobs.sweep(before, keep)
+
     async def run(self) -> None:
         """Verify and collect until cancelled; several processes may do it side by side."""
         last = 0.0
@@ -438,24 +491,3 @@ class Uploads:
 def _check_number(number: int) -> None:
     if not 1 <= number <= MAX_PARTS:
         raise Malformed(f"A part has a number from 1 to {MAX_PARTS:,}, not {number}.", field="partNumber")
-
-
-def _caller_values(principal: Principal) -> dict[str, Any]:
-    """What is kept of a caller until the upload ends; his rights are looked up anew then."""
-    return {
-        "kind": principal.kind.value,
-        "door": principal.door.value,
-        "email": principal.email,
-        "name": principal.name,
-        "site_admin": principal.site_admin,
-        "credential": principal.credential,
-        "only_program": principal.only_program,
-        "address": principal.address,
-        "request_id": principal.request_id,
-        "route": principal.route,
-    }
-
-
-def _caller(upload: Upload) -> Principal:
-    values = dict(upload.caller)
-    return Principal(kind=PrincipalKind(values.pop("kind")), door=Door(values.pop("door")), user=upload.user, **values)

@@ -7,6 +7,8 @@ from commensal.faces.commensal.bytes import BYTES_ROUTES
 from commensal.faces.commensal.caller import authenticate
 from commensal.faces.commensal.errors import encode_error
 from commensal.faces.commensal.routes import ROUTES
+from commensal.faces.commensal.transfer_handlers import TRANSFER_ROUTES
+from commensal.faces.commensal.tus_handlers import TUS_ROUTES
 from commensal.faces.face import Face
 
 __all__ = ["FACE"]
@@ -16,7 +18,7 @@ FACE = Face(
     door=Door.API,
     title="commensal API",
     prefixes=("/commensal/v1",),
-    routes=ROUTES + BYTES_ROUTES,
+    routes=ROUTES + TRANSFER_ROUTES + TUS_ROUTES + BYTES_ROUTES,
     encode_error=encode_error,
     authenticate=authenticate,
     security={
@@ -29,7 +31,8 @@ FACE = Face(
     description=(
         "Programs, projects, records and files in our own words. Send the credential of any door in that door's "
         "header: `Authorization: Bearer …` (Gen3 access token, ODM access token), `Authorization: Token …` (Pangea), "
-        "`x-api-key` (Polly), `Genestack-API-Token` (ODM), or HTTP Basic (Opal key). "
+        "`x-api-key` (Polly), `Genestack-API-Token` (ODM), or HTTP Basic (Opal key). Scripts of the portal's own pages "
+        "send `X-Commensal-Form` beside the session cookie. "
         'Errors are `{"error": {"code", "message", "problems"}}`.'
     ),
 )

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from commensal.core.ids import is_uuid
 from commensal.errors import NotFound
-from commensal.faces.commensal.form_file import FormFile
 from commensal.faces.face import Parameter, Route
 from commensal.faces.kit.answers import Respond, empty
 from commensal.faces.kit.bodies import stream
+from commensal.faces.kit.form_file import FormFile
 from commensal.faces.kit.request import Request
 from commensal.faces.kit.stored import stored_bytes
 

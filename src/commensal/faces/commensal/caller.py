@@ -1,9 +1,14 @@
-"""Who calls our own API: a credential of any door, in that door's header."""
+"""Who calls our own API: a credential of any door, in that door's header, or a script of the portal's pages.
+
+A script sends ``X-Commensal-Form``, the token that the forms of its page carry, beside the session cookie of the
+browser; the cookie alone opens nothing here.
+"""
 
 from __future__ import annotations
 
 from commensal.core.principals import Door, Principal
 from commensal.errors import Unauthenticated
+from commensal.faces.kit.browser import script_session
 from commensal.faces.kit.credentials import Presented, all_presented
 from commensal.faces.kit.request import Request
 from commensal.services.identity import anonymous
@@ -26,7 +31,23 @@ async def authenticate(request: Request) -> Principal:
             failure = failure or error
     if failure is not None:
         raise failure
+    session = script_session(request)
+    if session is not None:
+        return await _browser(request, session)
     return anonymous(Door.API, address=request.address, request_id=request.request_id, route=request.exchange.template)
+
+
+async def _browser(request: Request, session: str) -> Principal:
+    found = await request.services.identity.session(
+        session,
+        door=Door.API,
+        address=request.address,
+        request_id=request.request_id,
+        route=request.exchange.template,
+    )
+    if found is None:
+        raise Unauthenticated("Your session is over, or this page is older than it: load the page again.")
+    return found
 
 
 async def _check(request: Request, presented: Presented) -> Principal:

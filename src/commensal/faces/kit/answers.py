@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 __all__ = ["Answer", "Respond", "StreamAnswer", "empty", "json_answer", "json_bytes", "redirect", "text_answer"]
@@ -57,6 +59,10 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body})
 
 
+def _stays() -> bool:
+    return False
+
+
 class StreamAnswer:
     """A body that is made while it is sent; memory stays flat.
 
@@ -85,12 +91,16 @@ class StreamAnswer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, chunk by chunk; a HEAD request gets the headers alone."""
         chunks = aiter(self.chunks)
+        gone: Callable[[], bool] = scope.get("commensal.gone", _stays)
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
             if scope["method"] != "HEAD":
                 async for chunk in chunks:
                     if chunk:
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    if gone():
+                        await asyncio.sleep(0)
+                        raise ClientDisconnect
             await send({"type": "http.response.body", "body": b""})
         finally:
             close = getattr(chunks, "aclose", None)

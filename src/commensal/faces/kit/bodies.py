@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
@@ -9,14 +10,26 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from commensal.core.dictionary import Dictionary
+from commensal.core.tabular.documents import JSON_DEPTH, parse_documents
 from commensal.errors import Malformed, TooLarge
 from commensal.faces.kit.request import Request
 
-__all__ = ["JSON_DEPTH", "decode_json", "read_bytes", "read_form", "read_json", "read_struct", "read_text", "stream"]
+__all__ = [
+    "JSON_DEPTH",
+    "decode_json",
+    "read_bytes",
+    "read_documents",
+    "read_form",
+    "read_json",
+    "read_struct",
+    "read_text",
+    "stream",
+]
 
-#: Deepest nesting of arrays and objects that is taken.
-JSON_DEPTH = 100
 T = TypeVar("T")
+#: Bodies longer than this are read beside the event loop (bytes).
+_LONG = 500_000
 
 
 async def stream(request: Request) -> AsyncIterator[bytes]:
@@ -139,3 +152,10 @@ async def read_form(request: Request, *, limit: int = 1_000_000) -> dict[str, st
         return dict(parse_qsl(data.decode("ascii"), keep_blank_values=True, strict_parsing=bool(data), errors="strict"))
     except (ValueError, UnicodeDecodeError):
         raise Malformed("The form cannot be read.") from None
+
+
+async def read_documents(data: bytes, doc_format: str, dictionary: Dictionary) -> list[Any]:
+    """Return the documents of a submitted body (``parse_documents``) without holding other requests up."""
+    if len(data) <= _LONG:
+        return parse_documents(data, doc_format, dictionary)
+    return await asyncio.to_thread(parse_documents, data, doc_format, dictionary)

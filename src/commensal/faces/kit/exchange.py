@@ -15,8 +15,8 @@ class Exchange:
     """What is known about one request while it is answered.
 
     ``address`` is the caller's (behind a trusted proxy: the one the proxy names). ``base`` is the
-    address to make links with. ``headers`` are added to the answer whatever makes it. ``status`` and
-    ``sent`` (bytes) are filled in as the answer goes out.
+    address to make links with, ``lead`` the slashes too many that the path came with. ``headers`` are
+    added to the answer whatever makes it. ``status`` and ``sent`` (bytes) are filled in as it goes out.
     """
 
     __slots__ = (
@@ -27,6 +27,7 @@ class Exchange:
         "face",
         "failure",
         "headers",
+        "lead",
         "no_store",
         "params",
         "principal",
@@ -45,6 +46,7 @@ class Exchange:
         self.started = started
         self.address = ""
         self.base = ""
+        self.lead = ""
         self.door: Door = Door.API
         self.face: Any = None
         self.route: Any = None

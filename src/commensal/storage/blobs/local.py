@@ -8,75 +8,96 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import hashlib
 import os
 import re
 import secrets
 import shutil
-import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence, Set
+from datetime import datetime
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
-from commensal.errors import NoSpace, NotFound, TooLarge, Unavailable
-from commensal.storage.blobs.local_parts import PartFolders, sync_folder
+from commensal.core.digesting import Digesting
+from commensal.errors import NoSpace, NotFound, TooLarge
+from commensal.storage.blobs.local_folders import NO_ROOM, disk_errors, make_folder, settle_file, write_back
+from commensal.storage.blobs.local_growing import GrowingFiles
+from commensal.storage.blobs.local_parts import PartFolders
+from commensal.storage.blobs.local_writing import pump, write_all
 from commensal.storage.ports.blobs import Part, Stored
 
 __all__ = ["LocalBlobs"]
 
 T = TypeVar("T")
 
-#: Bytes gathered before they go to the disk in one piece, and read in one piece.
+#: Bytes that are read in one piece.
 BLOCK = 1024 * 1024
-#: How often the free space is looked at while a stream is written (bytes).
-_LOOK = 16 * BLOCK
+#: Bytes gathered before they are digested and go to the disk in one piece.
+WRITE_BLOCK = 2 * BLOCK
 _KEY = re.compile(r"[0-9a-f]{40}")
-_NO_ROOM = "The disk for files is full: the file was not stored. Ask whoever runs this server to make room."
 
 
 class _Writer:
-    """One blob being written; every method blocks and runs in a thread."""
+    """One blob being written; every method but ``write`` and ``digest`` blocks and runs in a thread."""
 
-    def __init__(self, part: Path) -> None:
+    def __init__(self, part: Path, room: Callable[[], None]) -> None:
         self._part = part
-        self._file: IO[bytes] = part.open("xb", buffering=0)
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
-        self.size = 0
+        self._room = room
+        self._file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        #: A cancelled request must not close the file under the thread that still writes into it.
+        self._writing = threading.Lock()
+        self._written = 0
+        self._digesting = Digesting()
+        self._digests = (b"", b"")
 
-    def write(self, block: bytes) -> None:
-        view = memoryview(block)
-        while view:
-            view = view[self._file.write(view) :]
-        self._md5.update(block)
-        self._sha256.update(block)
-        self.size += len(block)
+    async def write(self, chunks: list[bytes]) -> None:
+        """Write and digest, side by side."""
+        block = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        await self._digesting.add(block)
+        await asyncio.to_thread(self._write, block)
+
+    def _write(self, block: bytes) -> None:
+        self._room()
+        with self._writing, disk_errors():
+            write_all(lambda view: os.write(self._file, view), [block])
+            write_back(self._file, self._written, self._written + len(block))
+            self._written += len(block)
+
+    async def digest(self) -> None:
+        """All came."""
+        self._digests = await self._digesting.digests()
 
     def finish(self, path: Path, key: str) -> Stored:
-        os.fsync(self._file.fileno())
-        self._file.close()
-        _settle(self._part, path)
-        return Stored(key, self.size, self._md5.digest(), self._sha256.digest())
+        self._close(sync=True)
+        settle_file(self._part, path)
+        return Stored(key, self._digesting.size, *self._digests)
 
     def finish_part(self, folders: PartFolders, handle: str, number: int) -> Part:
-        os.fsync(self._file.fileno())
-        self._file.close()
-        part = Part(number, self.size, self._md5.hexdigest())
+        self._close(sync=True)
+        part = Part(number, self._digesting.size, self._digests[0].hex())
         folders.place(self._part, handle, number, part.etag)
         return part
 
+    def _close(self, *, sync: bool) -> None:
+        with self._writing:
+            file, self._file = self._file, -1
+        if file < 0:
+            return
+        try:
+            if sync:
+                os.fsync(file)
+        finally:
+            os.close(file)
+
     def give_up(self) -> None:
-        self._file.close()
+        self._close(sync=False)
         self._part.unlink(missing_ok=True)
 
 
-def _settle(written: Path, path: Path) -> None:
-    """Give a synced file its place, safe against a crash."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written.replace(path)
-    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-        sync_folder(folder)
+def _given_up(beginning: asyncio.Future[_Writer]) -> None:
+    if not beginning.cancelled() and beginning.exception() is None:
+        with contextlib.suppress(OSError):
+            beginning.result().give_up()
 
 
 class LocalBlobs:
@@ -86,6 +107,7 @@ class LocalBlobs:
         self._folder = Path(folder)
         self._tmp = self._folder / "tmp"
         self._parts = PartFolders(self._folder / "parts")
+        self._growing = GrowingFiles(self._folder / "parts", block=WRITE_BLOCK, room=self._room)
         self._min_free = min_free
 
     @property
@@ -106,12 +128,20 @@ class LocalBlobs:
 
     def _room(self, wanted: int = 0) -> None:
         if self._min_free and shutil.disk_usage(self._folder).free - wanted < self._min_free:
-            raise NoSpace(_NO_ROOM, retry_after=60)
+            raise NoSpace(NO_ROOM, retry_after=60)
 
     def _begin(self, key: str) -> _Writer:
-        self._tmp.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._tmp)
         self._room()
-        return _Writer(self._tmp / f"{key}.part")
+        return _Writer(self._tmp / f"{key}.part", self._room)
+
+    async def _begun(self) -> _Writer:
+        beginning = asyncio.ensure_future(asyncio.to_thread(self._begin, secrets.token_hex(20)))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            beginning.add_done_callback(_given_up)  # the thread goes on, and makes a file
+            raise
 
     async def put(self, chunks: AsyncIterable[bytes], *, limit: int | None = None) -> Stored:
         """See ``ports.blobs.Blobs``."""
@@ -121,48 +151,29 @@ class LocalBlobs:
     async def _write(self, chunks: AsyncIterable[bytes], limit: int | None, finish: Callable[[_Writer], T]) -> T:
         writer: _Writer | None = None
         try:
-            writer = await asyncio.to_thread(self._begin, secrets.token_hex(20))
+            with disk_errors():
+                writer = await self._begun()
             await self._fill(writer, chunks, limit)
-            return await asyncio.to_thread(finish, writer)
-        except BaseException as error:
+            await writer.digest()
+            with disk_errors():
+                return await asyncio.to_thread(finish, writer)
+        except BaseException:
             if writer is not None:
                 # Not awaited: a cancelled request must still leave nothing behind.
                 with contextlib.suppress(OSError):
                     writer.give_up()
-            if isinstance(error, OSError):
-                raise _told(error) from error
             raise
 
     async def _fill(self, writer: _Writer, chunks: AsyncIterable[bytes], limit: int | None) -> None:
-        """Write a stream, one block hashed and written while the next one comes."""
-        waiting: list[bytes] = []
-        gathered = 0
         total = 0
-        looked = 0
-        writing: asyncio.Task[None] | None = None
-        try:
-            async for chunk in chunks:
-                waiting.append(chunk)
-                gathered += len(chunk)
-                total += len(chunk)
-                if limit is not None and total > limit:
-                    raise TooLarge(f"The file is larger than the {limit:,} bytes that are taken here.")
-                if gathered >= BLOCK:
-                    if writing is not None:
-                        await writing
-                    writing = asyncio.create_task(asyncio.to_thread(writer.write, b"".join(waiting)))
-                    waiting, gathered = [], 0
-                    if total - looked >= _LOOK:
-                        looked = total
-                        await asyncio.to_thread(self._room)
-            if writing is not None:
-                await writing
-            if waiting:
-                await asyncio.to_thread(writer.write, b"".join(waiting))
-        finally:
-            if writing is not None and not writing.done():
-                # A thread cannot be stopped: the file is closed after it, not under it.
-                await asyncio.wait((writing,))
+
+        def take(n: int) -> None:
+            nonlocal total
+            total += n
+            if limit is not None and total > limit:
+                raise TooLarge(f"The file is larger than the {limit:,} bytes that are taken here.")
+
+        await pump(chunks, writer.write, block=WRITE_BLOCK, take=take)
 
     async def get(self, key: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """See ``ports.blobs.Blobs``."""
@@ -222,10 +233,8 @@ class LocalBlobs:
     async def begin_parts(self) -> str:
         """See ``ports.blobs.Blobs``."""
         handle = secrets.token_hex(20)
-        try:
+        with disk_errors():
             await asyncio.to_thread(self._parts.begin, handle)
-        except OSError as error:
-            raise _told(error) from error
         return handle
 
     async def put_part(
@@ -242,23 +251,58 @@ class LocalBlobs:
 
     async def join_parts(self, handle: str, parts: Sequence[Part]) -> str:
         """See ``ports.blobs.Blobs``. The parts go last, so that a crash in between loses nothing."""
-        try:
+        with disk_errors():
             await asyncio.to_thread(self._join, handle, parts)
-        except OSError as error:
-            raise _told(error) from error
         return handle
 
     def _join(self, handle: str, parts: Sequence[Part]) -> None:
         path = self.path(handle)
         if not path.exists():
-            self._tmp.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._tmp)
             self._room(sum(part.size for part in parts))
             written = self._tmp / f"{secrets.token_hex(20)}.part"
             try:
                 self._parts.join(handle, parts, written)
-                _settle(written, path)
+                settle_file(written, path)
             finally:
                 written.unlink(missing_ok=True)
+        self._parts.drop(handle)
+
+    async def begin_growing(self) -> str:
+        """See ``ports.blobs.Blobs``."""
+        handle = secrets.token_hex(20)
+        with disk_errors():
+            await asyncio.to_thread(self._growing.begin, handle)
+        return handle
+
+    async def grown(self, handle: str) -> int:
+        """See ``ports.blobs.Blobs``."""
+        self.path(handle)
+        return await asyncio.to_thread(self._growing.size, handle)
+
+    async def grow(
+        self,
+        handle: str,
+        start: int,
+        chunks: AsyncIterable[bytes],
+        *,
+        size: int,
+        check: Callable[[], None] | None = None,
+    ) -> int:
+        """See ``ports.blobs.Blobs``."""
+        self.path(handle)
+        return await self._growing.grow(handle, start, chunks, size=size, check=check)
+
+    async def end_growing(self, handle: str) -> str:
+        """See ``ports.blobs.Blobs``."""
+        with disk_errors():
+            await asyncio.to_thread(self._end_growing, handle)
+        return handle
+
+    def _end_growing(self, handle: str) -> None:
+        path = self.path(handle)
+        if not path.exists():
+            self._growing.end(handle, lambda whole: settle_file(whole, path))
         self._parts.drop(handle)
 
     async def drop(self, handle: str) -> None:
@@ -266,20 +310,16 @@ class LocalBlobs:
         self.path(handle)
         await asyncio.to_thread(self._parts.drop, handle)
 
-    def sweep(self, older_than: float = 86_400.0) -> int:
-        """Remove what writes that never ended left behind, older than so many seconds; return how many."""
+    async def sweep(self, before: datetime, keep: Set[str]) -> int:
+        """See ``ports.blobs.Blobs``."""
+        return await asyncio.to_thread(self._sweep, before.timestamp(), keep)
+
+    def _sweep(self, before: float, keep: Set[str]) -> int:
         removed = 0
-        limit = time.time() - older_than
-        if self._tmp.is_dir():
-            for part in self._tmp.iterdir():
+        for folder, remove in ((self._tmp, Path.unlink), (self._folder / "parts", shutil.rmtree)):
+            for entry in folder.iterdir() if folder.is_dir() else ():
                 with contextlib.suppress(OSError):
-                    if part.stat().st_mtime < limit:
-                        part.unlink()
+                    if entry.name not in keep and entry.stat().st_mtime < before:
+                        remove(entry)
                         removed += 1
         return removed
-
-
-def _told(error: OSError) -> NoSpace | Unavailable:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return NoSpace(_NO_ROOM, retry_after=60)
-    return Unavailable(f"The file could not be stored: {error.strerror}.", retry_after=30)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -10,22 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commensal.errors import NotFound
+from commensal.storage.blobs.local_folders import append_file, make_folder, sync_folder
 from commensal.storage.ports.blobs import Part
 
-__all__ = ["PartFolders", "sync_folder"]
+__all__ = ["PartFolders"]
 
 _PART = re.compile(r"([0-9]{1,5})\.([0-9a-f]{32})")
-_COPY = 256 * 1024 * 1024
 _NO_UPLOAD = "There is no such upload, or it has ended."
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder safe."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class PartFolders:
@@ -40,7 +30,7 @@ class PartFolders:
 
     def begin(self, handle: str) -> None:
         """Open an upload."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         self.folder(handle).mkdir(mode=0o700)
         sync_folder(self._folder)
 
@@ -83,7 +73,7 @@ class PartFolders:
         try:
             for part in parts:
                 with (folder / f"{part.number}.{part.etag}").open("rb", buffering=0) as source:
-                    _append(source.fileno(), target)
+                    append_file(source.fileno(), target)
             os.fsync(target)
         except FileNotFoundError:
             raise NotFound(_NO_UPLOAD) from None
@@ -93,19 +83,3 @@ class PartFolders:
     def drop(self, handle: str) -> None:
         """Forget an upload."""
         shutil.rmtree(self.folder(handle), ignore_errors=True)
-
-
-def _append(source: int, target: int) -> None:
-    copy = getattr(os, "copy_file_range", None)
-    while copy is not None:
-        try:
-            if copy(source, target, _COPY) == 0:
-                return
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
-                raise
-            break
-    while block := os.read(source, 1024 * 1024):
-        view = memoryview(block)
-        while view:
-            view = view[os.write(target, view) :]

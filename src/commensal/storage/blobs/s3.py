@@ -8,16 +8,19 @@ signed addresses of its parts end with it. A signed PUT lives on, so what it wro
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import contextlib
 import re
 import secrets
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence, Set
+from datetime import datetime, timedelta
 from typing import Any
 
+from commensal.core.digesting import Digesting
+from commensal.core.finishing import to_its_end
 from commensal.errors import CommensalError, Malformed, NotFound, TooLarge
 from commensal.storage.blobs.s3_client import S3Client, s3_error
+from commensal.storage.blobs.s3_growing import GrowingObject
 from commensal.storage.blobs.s3_place import S3Place
 from commensal.storage.blobs.s3_signing import S3Addresses
 from commensal.storage.ports.blobs import DirectBlobs, Part, Stored
@@ -33,6 +36,7 @@ _AHEAD = 2
 #: Largest object that S3 copies in one request.
 _COPY_WHOLE = 5 * 1024**3
 _COPY_PIECE = 1024**3
+_COPIES = 4
 _KEY = re.compile(r"[0-9a-f]{40}")
 _HANDLE = re.compile(r"([0-9a-f]{40}):(.{1,1000})", re.DOTALL)
 
@@ -95,13 +99,11 @@ class S3Blobs:
     async def put(self, chunks: AsyncIterable[bytes], *, limit: int | None = None) -> Stored:
         """See ``ports.blobs.Blobs``."""
         key = secrets.token_hex(20)
-        md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        size = 0
+        digesting = Digesting()
         upload: _Pieces | None = None
         try:
             async for piece in _pieces(chunks, limit):
-                await asyncio.to_thread(_hash, piece, md5, sha256)
-                size += len(piece)
+                await digesting.add(piece)
                 if upload is None and len(piece) < PIECE:
                     await self._put_whole(self._path(key), piece)
                 else:
@@ -113,9 +115,9 @@ class S3Blobs:
             if upload is not None:
                 await asyncio.shield(upload.give_up())
             raise
-        if size == 0:
+        if digesting.size == 0:
             await self._put_whole(self._path(key), b"")
-        return Stored(key, size, md5.digest(), sha256.digest())
+        return Stored(key, digesting.size, *await digesting.digests())
 
     async def _put_whole(self, path: str, data: bytes) -> None:
         try:
@@ -207,10 +209,12 @@ class S3Blobs:
         return {"Bucket": self._place.bucket, "Key": path}
 
     async def _copy_in_pieces(self, source: str, target: str, size: int) -> None:
+        """Copy what is too large for one request; S3 does it, some pieces at a time."""
         upload = (await self._client.send("create_multipart_upload", Key=target))["UploadId"]
-        made: list[dict[str, Any]] = []
-        try:
-            for number, start in enumerate(range(0, size, _COPY_PIECE), 1):
+        few = asyncio.Semaphore(_COPIES)
+
+        async def piece(number: int, start: int) -> dict[str, Any]:
+            async with few:
                 answer = await self._client.send(
                     "upload_part_copy",
                     Key=target,
@@ -219,12 +223,23 @@ class S3Blobs:
                     CopySource=self._source(source),
                     CopySourceRange=f"bytes={start}-{min(start + _COPY_PIECE, size) - 1}",
                 )
-                made.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
+            return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                pieces = [
+                    tasks.create_task(piece(number, start))
+                    for number, start in enumerate(range(0, size, _COPY_PIECE), 1)
+                ]
+            made = [done.result() for done in pieces]
             await self._client.send(
                 "complete_multipart_upload", Key=target, UploadId=upload, MultipartUpload={"Parts": made}
             )
-        except BaseException:
-            await asyncio.shield(self._client.send("abort_multipart_upload", Key=target, UploadId=upload))
+        except BaseException as error:
+            with contextlib.suppress(CommensalError):
+                await to_its_end(self._client.send("abort_multipart_upload", Key=target, UploadId=upload))
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from error
             raise
 
     async def begin_parts(self) -> str:
@@ -243,16 +258,19 @@ class S3Blobs:
         self, handle: str, number: int, chunks: AsyncIterable[bytes], *, limit: int | None = None
     ) -> Part:
         """See ``ports.blobs.Blobs``. S3 takes a part whole, so it is held in memory: at most ``limit`` bytes."""
-        _, names = self._open(handle)
+        self._open(handle)
         data = bytearray()
         async for chunk in chunks:
             data += chunk
             if limit is not None and len(data) > limit:
                 raise TooLarge(f"The part is larger than the {limit:,} bytes that are taken here.")
-        body = bytes(data)
-        answer = await self._client.send("upload_part", PartNumber=number, Body=body, **names)
-        etag = str(answer["ETag"]).strip('"')
-        return Part(number, len(body), etag)
+        return await self.send_part(handle, number, bytes(data))
+
+    async def send_part(self, handle: str, number: int, data: bytes) -> Part:
+        """Store a part that is in memory."""
+        _, names = self._open(handle)
+        answer = await self._client.send("upload_part", PartNumber=number, Body=data, **names)
+        return Part(number, len(data), str(answer["ETag"]).strip('"'))
 
     async def list_parts(self, handle: str) -> list[Part]:
         """See ``ports.blobs.Blobs``."""
@@ -300,16 +318,95 @@ class S3Blobs:
                 raise
         return key
 
+    async def begin_growing(self) -> str:
+        """See ``ports.blobs.Blobs``; the handle is that of an upload in parts."""
+        return await self.begin_parts()
+
+    async def grown(self, handle: str) -> int:
+        """See ``ports.blobs.Blobs``."""
+        return await GrowingObject(self, handle).look()
+
+    async def grow(
+        self,
+        handle: str,
+        start: int,
+        chunks: AsyncIterable[bytes],
+        *,
+        size: int,
+        check: Callable[[], None] | None = None,
+    ) -> int:
+        """See ``ports.blobs.Blobs``."""
+        return await GrowingObject(self, handle).grow(start, chunks, size=size, check=check)
+
+    async def end_growing(self, handle: str) -> str:
+        """See ``ports.blobs.Blobs``."""
+        key, _ = self._open(handle)
+        growing = GrowingObject(self, handle)
+        try:
+            await growing.look()
+        except NotFound:
+            if await self.size(key) is None:
+                raise
+        else:
+            await self.join_parts(handle, growing.parts)
+        await self._delete(self._incoming_path(key))
+        return key
+
+    async def read_rest(self, handle: str, length: int | None = None) -> tuple[bytes, int] | None:
+        """Return the first bytes (None: all) of what a growing object has beside its parts, and how many it has."""
+        path = self._incoming_path(self._open(handle)[0])
+        size = await self._size(path)
+        if size is None:
+            return None
+        try:
+            options: Any = {"range": (0, min(size, length if length is not None else size))}
+            return bytes(await (await self._obstore.get_async(self._store, path, options=options)).bytes_async()), size
+        except Exception as error:
+            raise s3_error(error) from error
+
+    async def write_rest(self, handle: str, data: bytes) -> None:
+        """Store what a growing object has beside its parts."""
+        await self._put_whole(self._incoming_path(self._open(handle)[0]), data)
+
+    async def sweep(self, before: datetime, keep: Set[str]) -> int:
+        """See ``ports.blobs.Blobs``."""
+        removed = 0
+        keys = {handle.partition(":")[0] for handle in keep}
+        more: dict[str, Any] = {"Prefix": self._under("")}
+        while True:
+            answer = await self._client.send("list_multipart_uploads", **more)
+            for upload in answer.get("Uploads", ()):
+                key, started = upload["Key"].rpartition("/")[2], upload["Initiated"]
+                if _KEY.fullmatch(key) and key not in keys and started < before:
+                    with contextlib.suppress(NotFound):
+                        await self._client.send(
+                            "abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+                    removed += 1
+            if not answer.get("IsTruncated"):
+                break
+            more |= {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
+        try:
+            async for batch in self._obstore.list(self._store, prefix=self._under("incoming"), chunk_size=1000):
+                for entry in batch:
+                    if entry["last_modified"] < before and entry["path"].rpartition("/")[2] not in keys:
+                        await self._delete(entry["path"])
+                        removed += 1
+        except CommensalError:
+            raise
+        except Exception as error:
+            raise s3_error(error) from error
+        return removed
+
     async def drop(self, handle: str) -> None:
         """See ``ports.blobs.Blobs``."""
         if _KEY.fullmatch(handle):
             await self._delete(self._incoming_path(handle))
             return
-        _, names = self._open(handle)
-        try:
+        key, names = self._open(handle)
+        with contextlib.suppress(NotFound):
             await self._client.send("abort_multipart_upload", **names)
-        except NotFound:
-            return
+        await self._delete(self._incoming_path(key))
 
 
 class _Pieces:
@@ -347,11 +444,6 @@ class _Pieces:
             await self._client.send("abort_multipart_upload", **self._names)
         except CommensalError:
             return  # The store is away; what it keeps of an unfinished upload ends by its own rules.
-
-
-def _hash(piece: bytes, *digests: Any) -> None:
-    for digest in digests:
-        digest.update(piece)
 
 
 async def _pieces(chunks: AsyncIterable[bytes], limit: int | None) -> AsyncIterator[bytes]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 __all__ = ["Blobs", "DirectBlobs", "Form", "Part", "Stored"]
@@ -126,6 +127,46 @@ class Blobs(Protocol):
         """
         ...
 
+    async def begin_growing(self) -> str:
+        """Open an object that grows at its end and return its handle."""
+        ...
+
+    async def grown(self, handle: str) -> int:
+        """Return how many bytes a growing object has. Raises NotFound for one that is not open."""
+        ...
+
+    async def grow(
+        self,
+        handle: str,
+        start: int,
+        chunks: AsyncIterable[bytes],
+        *,
+        size: int,
+        check: Callable[[], None] | None = None,
+    ) -> int:
+        """Add a stream at the end, which must be at ``start``; return how many bytes there are then, safe on the disk.
+
+        ``size`` is what the object has at its end. When the stream breaks, what came stays, and its error goes on.
+        ``check`` is called after the last byte: when it raises, or the stream breaks, nothing of the stream stays.
+        Raises StateConflict (the end is elsewhere, or somebody else is at work), TooLarge (bytes beyond ``size``),
+        NoSpace, NotFound.
+        """
+        ...
+
+    async def end_growing(self, handle: str) -> str:
+        """Make what grew an object that never changes and return its key. Again: the same key.
+
+        Raises NotFound when there is neither.
+        """
+        ...
+
+    async def sweep(self, before: datetime, keep: Set[str]) -> int:
+        """Remove what writes that never ended left behind, begun before this time; return how many.
+
+        ``keep``: the handles of uploads that are open.
+        """
+        ...
+
     async def drop(self, handle: str) -> None:
-        """Forget an incoming object or an upload in parts with all that came; unknown is no error."""
+        """Forget an incoming or growing object or an upload in parts with all that came; unknown is no error."""
         ...

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from commensal.core.files import File
+from commensal.core.projects import Project
 from commensal.storage.ports import Unit
 from commensal.storage.ports.blobs import Stored
 
@@ -28,6 +29,10 @@ class FileStore(Protocol):
         lock: bool = False,
     ) -> File | None:
         """Return a file by project and path, by uuid, or by number."""
+        ...
+
+    async def hold_project(self, unit: Unit, project: int) -> Project | None:
+        """Return a project as it is now; it cannot be deleted, moved or changed before the unit ends."""
         ...
 
     async def keep_blob(self, unit: Unit, stored: Stored) -> str:
@@ -56,8 +61,13 @@ class FileStore(Protocol):
         """Make the file at this path, or give it new bytes; raises the project's counter of file changes."""
         ...
 
-    async def list(self, unit: Unit, project: int, *, prefix: str, offset: int, limit: int) -> tuple[list[File], int]:
-        """Return a page of a project's files by path (byte order), and how many there are."""
+    async def list(
+        self, unit: Unit, project: int, *, prefix: str, offset: int, limit: int, private: bool = True
+    ) -> tuple[list[File], int]:
+        """Return a page of a project's files by path (byte order), and how many there are.
+
+        ``private``: with those of private records.
+        """
         ...
 
     async def of_records(self, unit: Unit, records: Sequence[int]) -> list[File]:
@@ -74,6 +84,14 @@ class FileStore(Protocol):
 
     async def damaged(self, unit: Unit, key: str) -> bool:
         """Tell whether stored bytes were found to be damaged or missing."""
+        ...
+
+    async def at_paths(self, unit: Unit, project: int, paths: Sequence[str]) -> list[File]:
+        """Return those files of a project that stand at these paths."""
+        ...
+
+    async def damaged_of(self, unit: Unit, keys: Sequence[str]) -> frozenset[str]:
+        """Return those of some stored bytes that were found to be damaged or missing; no statement without keys."""
         ...
 
     async def unused_blobs(self, unit: Unit, limit: int) -> list[str]:

@@ -59,6 +59,31 @@ class UploadStore(Protocol):
         """Return open uploads that have run out."""
         ...
 
+    async def open_handles(self, unit: Unit) -> set[str]:
+        """Return the handles of all uploads that have not ended."""
+        ...
+
     async def forget(self, unit: Unit, before: datetime) -> int:
         """Remove uploads that ended in any way and ran out before this time."""
+        ...
+
+    async def take(
+        self, unit: Unit, uuid: UUID, writer: UUID, now: datetime, stale: datetime, expires: datetime
+    ) -> bool | None:
+        """Make a request the only one that sends bytes of a growing upload, which then ends at ``expires`` at least.
+
+        Returns False while another one does, that was heard of since ``stale``: it is asked to stop. None: not open.
+        """
+        ...
+
+    async def idle(self, unit: Unit, uuid: UUID, stale: datetime) -> bool:
+        """Tell whether no request sends bytes of an open upload that was heard of since ``stale``."""
+        ...
+
+    async def beat(self, unit: Unit, uuid: UUID, writer: UUID, now: datetime, expires: datetime) -> bool:
+        """Say that a request still sends; returns False when it should stop."""
+        ...
+
+    async def leave(self, unit: Unit, uuid: UUID, writer: UUID) -> None:
+        """Let others send."""
         ...

@@ -10,20 +10,24 @@ from uuid import UUID
 import asyncpg
 
 from commensal.core.files import STORED, File
+from commensal.core.projects import Project
+from commensal.errors import StateConflict
 from commensal.storage.ports import Unit
 from commensal.storage.ports.blobs import Stored
+from commensal.storage.postgres.catalog import PROJECT_SELECT, project_of
 from commensal.storage.postgres.database import pg
+from commensal.storage.postgres.private_records import PRIVATE_FILE
 
-__all__ = ["FILE_COUNTER", "PURGE_LOCK", "PgFileStore"]
+__all__ = ["FILE_COLUMNS", "FILE_COUNTER", "PURGE_LOCK", "PgFileStore", "file_of"]
 
 #: The row of ``counters`` that orders the changes of a project's files; it counts no records.
 FILE_COUNTER = "commensal.file"
 #: Advisory lock: exclusive while bytes are purged, shared while a backup copies them.
 PURGE_LOCK = 0x636F6D70757267
 
-_COLUMNS = (
+FILE_COLUMNS = (
     "f.seq, f.uuid, f.project, f.path, f.name, f.size, f.md5, f.sha256, f.media_type, f.state, f.blob, f.record, "
-    "f.extra, f.made_by, f.change, f.created, f.updated"
+    f"f.extra, f.made_by, f.change, f.created, f.updated, {PRIVATE_FILE} as private"
 )
 
 _PUT = f"""
@@ -35,15 +39,17 @@ insert into files as f (uuid, project, path, name, size, md5, sha256, media_type
                         made_by, change, created, updated)
 select $1, $2, $3, $4, $5, $6, $7, $8, '{STORED}', $9, $10, $11, $12, counted.change, $13, $13 from counted
 on conflict (project, path) do update set
-    name = excluded.name, size = excluded.size, md5 = excluded.md5, sha256 = excluded.sha256,
+    size = excluded.size, md5 = excluded.md5, sha256 = excluded.sha256,
     media_type = excluded.media_type, state = excluded.state, blob = excluded.blob,
+    hashes = case when f.sha256 is distinct from excluded.sha256 and f.blob is not null then null else f.hashes end,
     record = coalesce(excluded.record, f.record), extra = coalesce(excluded.extra, f.extra),
     change = excluded.change, updated = excluded.updated
-returning {_COLUMNS}
+returning {FILE_COLUMNS}
 """  # noqa: S608 - only constants of this module are put in
 
 
-def _file(row: asyncpg.Record) -> File:
+def file_of(row: asyncpg.Record) -> File:
+    """Return the file in a row with ``FILE_COLUMNS``."""
     md5, sha256 = row["md5"], row["sha256"]
     return File(
         seq=row["seq"],
@@ -63,6 +69,7 @@ def _file(row: asyncpg.Record) -> File:
         created=row["created"],
         updated=row["updated"],
         extra=row["extra"],
+        private=row["private"],
     )
 
 
@@ -83,9 +90,14 @@ class PgFileStore:
         wanted = {"project": project, "path": path, "uuid": uuid, "seq": seq}
         given = {name: value for name, value in wanted.items() if value is not None}
         where = " and ".join(f"f.{name} = ${n}" for n, name in enumerate(given, 1))
-        sql = f"select {_COLUMNS} from files f where {where}" + (" for update" if lock else "")  # noqa: S608
+        sql = f"select {FILE_COLUMNS} from files f where {where}" + (" for update" if lock else "")  # noqa: S608
         row = await pg(unit).row(sql, *given.values())
-        return None if row is None else _file(row)
+        return None if row is None else file_of(row)
+
+    async def hold_project(self, unit: Unit, project: int) -> Project | None:
+        """See ``ports.files.FileStore``. Writers of records hold it the same way, so nobody waits for them."""
+        row = await pg(unit).row(PROJECT_SELECT + "where p.seq = $1 for share of p", project)
+        return None if row is None else project_of(row)
 
     async def keep_blob(self, unit: Unit, stored: Stored) -> str:
         """See ``ports.files.FileStore``."""
@@ -127,31 +139,37 @@ class PgFileStore:
         now: datetime,
     ) -> File:
         """See ``ports.files.FileStore``."""
-        row = await pg(unit).row(
-            _PUT,
-            uuid,
-            project,
-            path,
-            name,
-            stored.size,
-            stored.md5,
-            stored.sha256,
-            media_type,
-            blob,
-            record,
-            extra,
-            made_by,
-            now,
-        )
+        try:
+            row = await pg(unit).row(
+                _PUT,
+                uuid,
+                project,
+                path,
+                name,
+                stored.size,
+                stored.md5,
+                stored.sha256,
+                media_type,
+                blob,
+                record,
+                extra,
+                made_by,
+                now,
+            )
+        except asyncpg.UniqueViolationError:  # the uuid: the path is taken care of
+            raise StateConflict("The file was moved while its bytes came: send them again.") from None
         assert row is not None
-        return _file(row)
+        return file_of(row)
 
-    async def list(self, unit: Unit, project: int, *, prefix: str, offset: int, limit: int) -> tuple[list[File], int]:
+    async def list(
+        self, unit: Unit, project: int, *, prefix: str, offset: int, limit: int, private: bool = True
+    ) -> tuple[list[File], int]:
         """See ``ports.files.FileStore``."""
+        shown = "" if private else f" and not {PRIVATE_FILE}"
         rows = await pg(unit).rows(
-            f"select {_COLUMNS}, t.n as total from (select count(*) as n from files "  # noqa: S608
-            "  where project = $1 and starts_with(path, $2)) t "
-            "left join lateral (select * from files where project = $1 and starts_with(path, $2) "
+            f"select {FILE_COLUMNS}, t.n as total from (select count(*) as n from files f "  # noqa: S608
+            f"  where project = $1 and starts_with(path, $2){shown}) t "
+            f"left join lateral (select * from files f where project = $1 and starts_with(path, $2){shown} "
             '  order by path collate "C" offset $3 limit $4) f on true order by f.path collate "C"',
             project,
             prefix,
@@ -159,15 +177,15 @@ class PgFileStore:
             limit,
         )
         total = rows[0]["total"] if rows else 0
-        return [_file(row) for row in rows if row["seq"] is not None], total
+        return [file_of(row) for row in rows if row["seq"] is not None], total
 
     async def of_records(self, unit: Unit, records: Sequence[int]) -> list[File]:
         """See ``ports.files.FileStore``."""
         rows = await pg(unit).rows(
-            f'select {_COLUMNS} from files f where f.record = any($1) order by f.path collate "C"',  # noqa: S608
+            f'select {FILE_COLUMNS} from files f where f.record = any($1) order by f.path collate "C"',  # noqa: S608
             list(records),
         )
-        return [_file(row) for row in rows]
+        return [file_of(row) for row in rows]
 
     async def record(self, unit: Unit, project: int, type_name: str, sid_folded: str) -> int | None:
         """See ``ports.files.FileStore``."""
@@ -182,13 +200,29 @@ class PgFileStore:
         """See ``ports.files.FileStore``."""
         return await pg(unit).value(
             "select coalesce(sum(f.size), 0)::bigint from files f join projects p on p.seq = f.project "
-            "where p.program = $1",
+            "where p.program = $1 and f.blob is not null",
             program,
         )
 
     async def damaged(self, unit: Unit, key: str) -> bool:
         """See ``ports.files.FileStore``."""
         return bool(await pg(unit).value("select damaged is not null from blobs where key = $1", key))
+
+    async def at_paths(self, unit: Unit, project: int, paths: Sequence[str]) -> list[File]:
+        """See ``ports.files.FileStore``."""
+        rows = await pg(unit).rows(
+            f"select {FILE_COLUMNS} from files f where f.project = $1 and f.path = any($2)",  # noqa: S608
+            project,
+            list(paths),
+        )
+        return [file_of(row) for row in rows]
+
+    async def damaged_of(self, unit: Unit, keys: Sequence[str]) -> frozenset[str]:
+        """See ``ports.files.FileStore``."""
+        if not keys:
+            return frozenset()
+        rows = await pg(unit).rows("select key from blobs where key = any($1) and damaged is not null", list(keys))
+        return frozenset(row["key"] for row in rows)
 
     async def unused_blobs(self, unit: Unit, limit: int) -> list[str]:
         """See ``ports.files.FileStore``."""

@@ -12,12 +12,13 @@ from commensal.core.uploads import NewUpload, Upload, UploadState
 from commensal.storage.ports import Unit
 from commensal.storage.ports.blobs import Part
 from commensal.storage.postgres.database import pg
+from commensal.storage.postgres.users import KEPT_CALLER
 
 __all__ = ["PgUploads"]
 
 _COLUMNS = (
     "uuid, project, path, file, parts, direct, handle, state, size, md5, sha256, media_type, record_type, record_name, "
-    "extra, caller, user_seq, error, created, expires"
+    f"extra, {KEPT_CALLER}, user_seq, error, created, expires, growing, meta, fills"
 )
 
 
@@ -47,6 +48,9 @@ def _upload(row: asyncpg.Record) -> Upload:
         error=row["error"],
         created=row["created"],
         expires=row["expires"],
+        growing=row["growing"],
+        meta=row["meta"] or "",
+        fills=row["fills"],
     )
 
 
@@ -57,8 +61,8 @@ class PgUploads:
         """See ``ports.uploads.UploadStore``."""
         row = await pg(unit).row(
             "insert into uploads (uuid, project, path, file, parts, direct, handle, size, md5, sha256, media_type, "  # noqa: S608
-            "  record_type, record_name, extra, caller, user_seq, created, expires) "
-            "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) "
+            "  record_type, record_name, extra, caller, user_seq, created, expires, growing, meta, fills) values "
+            "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) "
             f"returning {_COLUMNS}",
             new.uuid,
             new.project,
@@ -78,6 +82,9 @@ class PgUploads:
             new.user,
             new.created,
             new.expires,
+            new.growing,
+            new.meta or None,
+            new.fills,
         )
         assert row is not None
         return _upload(row)
@@ -174,8 +181,64 @@ class PgUploads:
         )
         return [_upload(row) for row in rows]
 
+    async def open_handles(self, unit: Unit) -> set[str]:
+        """See ``ports.uploads.UploadStore``."""
+        rows = await pg(unit).rows("select handle from uploads where state in ('registered', 'uploading', 'verifying')")
+        return {row["handle"] for row in rows}
+
     async def forget(self, unit: Unit, before: datetime) -> int:
         """See ``ports.uploads.UploadStore``."""
         return await pg(unit).run(
             "delete from uploads where expires < $1 and state in ('available', 'refused', 'ended')", before
+        )
+
+    async def take(
+        self, unit: Unit, uuid: UUID, writer: UUID, now: datetime, stale: datetime, expires: datetime
+    ) -> bool | None:
+        """See ``ports.uploads.UploadStore``."""
+        row = await pg(unit).row(
+            "update uploads set state = 'uploading', "
+            "  wanted = not (writer is null or writer = $2 or beat < $4), "
+            "  beat = case when writer is null or writer = $2 or beat < $4 then $3 else beat end, "
+            "  expires = case when writer is null or writer = $2 or beat < $4 then greatest(expires, $5) "
+            "    else expires end, "
+            "  writer = case when writer is null or writer = $2 or beat < $4 then $2 else writer end "
+            "where uuid = $1 and state in ('registered', 'uploading') returning writer = $2 as mine",
+            uuid,
+            writer,
+            now,
+            stale,
+            expires,
+        )
+        return None if row is None else bool(row["mine"])
+
+    async def idle(self, unit: Unit, uuid: UUID, stale: datetime) -> bool:
+        """See ``ports.uploads.UploadStore``."""
+        return bool(
+            await pg(unit).value(
+                "select writer is null or beat < $2 from uploads "
+                "where uuid = $1 and state in ('registered', 'uploading')",
+                uuid,
+                stale,
+            )
+        )
+
+    async def beat(self, unit: Unit, uuid: UUID, writer: UUID, now: datetime, expires: datetime) -> bool:
+        """See ``ports.uploads.UploadStore``."""
+        row = await pg(unit).row(
+            "update uploads set beat = $3, expires = greatest(expires, $4) "
+            "where uuid = $1 and writer = $2 and state = 'uploading' returning wanted",
+            uuid,
+            writer,
+            now,
+            expires,
+        )
+        return row is not None and not row["wanted"]
+
+    async def leave(self, unit: Unit, uuid: UUID, writer: UUID) -> None:
+        """See ``ports.uploads.UploadStore``."""
+        await pg(unit).run(
+            "update uploads set writer = null, beat = null, wanted = false where uuid = $1 and writer = $2",
+            uuid,
+            writer,
         )

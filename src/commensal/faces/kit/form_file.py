@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from commensal.errors import Malformed, TooLarge
@@ -14,19 +15,29 @@ __all__ = ["FormFile"]
 
 _FIELD_BYTES = 64 * 1024
 _FILE_FIELD = "file"
-_NO_FORM = "This takes a form (multipart/form-data) with the signed fields, then the file as its last field."
+_NO_FORM = "This takes a form (multipart/form-data) with its fields first, then the file as the last of them."
 
 
 class FormFile:
-    """``await fields()`` first, then iterate ``chunks()``."""
+    """``await fields()`` first, then iterate ``chunks()``.
 
-    def __init__(self, content_type: str, body: AsyncIterator[bytes]) -> None:
-        """Raise Malformed when the body is no such form."""
+    ``file_name`` is what the sender calls the file, ``media_type`` what it says it is. ``parts`` holds, after
+    ``fields()``, the bytes of further file fields before it.
+    """
+
+    def __init__(
+        self, content_type: str, body: AsyncIterator[bytes], *, small: Mapping[str, int] | None = None
+    ) -> None:
+        """Raise Malformed when the body is no such form. ``small``: further file fields, and their most bytes."""
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
             raise Malformed(_NO_FORM)
         self._body = body
+        self.file_name = ""
+        self.media_type = ""
+        self.parts: dict[str, bytes] = {}
+        self._small = dict(small or {})
         self._fields: dict[str, str] = {}
         self._file: deque[bytes] = deque()
         self._in_file = False
@@ -45,7 +56,10 @@ class FormFile:
             "on_headers_finished": self._headers_finished,
             "on_end": self._end,
         }
-        self._parser = MultipartParser(boundary, callbacks)
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError as error:
+            raise Malformed(f"The form is broken: {error}") from None
 
     def _part_begin(self) -> None:
         if self._in_file:
@@ -57,7 +71,15 @@ class FormFile:
         name, value = bytes(self._header[0]).lower(), bytes(self._header[1])
         self._header = [bytearray(), bytearray()]
         if name == b"content-disposition":
-            self._name = parse_options_header(value)[1].get(b"name", b"").decode("utf-8", "replace")
+            options = parse_options_header(value)[1]
+            self._name = options.get(b"name", b"").decode("utf-8", "replace")
+            self._size += len(self._name)  # fields without a value count, too
+            if self._size > _FIELD_BYTES:
+                raise TooLarge("The fields of the form are too long.")
+            if self._name == _FILE_FIELD:
+                self.file_name = options.get(b"filename", b"").decode("utf-8", "replace")
+        elif name == b"content-type" and self._name == _FILE_FIELD:
+            self.media_type = value.decode("latin-1")
 
     def _headers_finished(self) -> None:
         self._in_file = self._name == _FILE_FIELD
@@ -66,6 +88,11 @@ class FormFile:
         if self._in_file:
             self._file.append(data[start:end])
             return
+        if self._name in self._small:
+            if len(self._value) + end - start > self._small[self._name]:
+                raise TooLarge(f"The field {self._name!r} has more than {self._small[self._name]:,} bytes.")
+            self._value += data[start:end]
+            return
         self._size += end - start
         if self._size > _FIELD_BYTES:
             raise TooLarge("The fields of the form are too long.")
@@ -73,8 +100,11 @@ class FormFile:
 
     def _part_end(self) -> None:
         if not self._in_file:
-            if self._name in self._fields:
+            if self._name in self._fields or self._name in self.parts:
                 raise Malformed(f"The field {self._name!r} stands twice in the form.")
+            if self._name in self._small:
+                self.parts[self._name] = bytes(self._value)
+                return
             self._fields[self._name] = self._value.decode("utf-8", "replace")
 
     def _end(self) -> None:
