@@ -22,7 +22,9 @@ def test_the_gen3_page_works_with_the_sdk(commons: Running, credentials: Path, t
     shutil.copy(credentials, tmp_path / "credentials.json")
     rows = ["type\tsubmitter_id\ttissue", "sample\ts1\tkidney", "sample\ts2\tlung"]
     (tmp_path / "samples.tsv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "counts.h5ad").write_bytes(b"counts")
     done = run_client("gen3", _code("gen3.md"), folder=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "downloads" / "counts.h5ad").read_bytes() == b"counts"
     exported = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("sample\t")]
     assert {line[3] for line in exported} == {"s1", "s2"}, done.stdout

@@ -55,7 +55,7 @@ class Gen3:
         headers = dict(more.pop("headers", {}))
         if who is not None:
             headers.setdefault("Authorization", f"bearer {self.token(who)}")
-        if not path.startswith(("/user", "/api", "/peregrine")):
+        if not path.startswith(("/user", "/api", "/peregrine", "/index", "/ga4gh", "/mds")):
             path = SUBMISSION + path
         return self.running.client.request(method, path, headers=headers, **more)
 
@@ -104,10 +104,10 @@ def fresh_database(admin_dsn: str, name: str) -> str:
     return with_database(admin_dsn, name)
 
 
-def start_gen3(base: Path, dsn: str, dictionary: Path, *options: str) -> Gen3:
+def start_gen3(base: Path, dsn: str, dictionary: Path, *options: str, port: int | None = None) -> Gen3:
     """Start a commons on a database with a dictionary and make the four callers."""
     running = start_commons(
-        base / "data", "--database", dsn, "--dictionary", str(dictionary), "--min-free", "1MB", *options
+        base / "data", "--database", dsn, "--dictionary", str(dictionary), "--min-free", "1MB", *options, port=port
     )
     try:
         gen3 = Gen3(running, base, dsn)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from commensal.core.dictionary import Dictionary
 from commensal.core.tabular.columns import columns_of, template_header
+from commensal.core.tabular.documents import document_format, parse_documents, parse_json
+from commensal.core.tabular.tables import parse_table
 from commensal.dictionaries import compile_for_site
 from commensal.errors import BadRequest, Malformed, TooLarge
-from commensal.faces.gen3.parsing import document_format, parse_documents, parse_json
-from commensal.faces.gen3.tables import parse_table
 from commensal.faces.gen3.templates import table_template
 from tests.records.conftest import load_dictionary
 

@@ -100,6 +100,34 @@ async def test_submission(door: Door3) -> None:
         assert many <= min(few + 1, bound), (more, path)
 
 
+async def test_data_files(door: Door3) -> None:
+    collection = {"type": "core_metadata_collection", "submitter_id": "cmc", "projects": {"code": "J"}}
+    await door("PUT", PROJECT, json=collection)
+
+    def files(first: int, n: int, **more: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "type": "submitted_methylation", "submitter_id": f"f{i}", "file_name": f"f{i}", "file_size": i,
+                "md5sum": f"{i:032x}", "data_category": "Methylation Data", "data_format": "IDAT",
+                "data_type": "Methylation Intensity Values",
+                "core_metadata_collections": {"submitter_id": "cmc"}, **more,
+            }
+            for i in range(first, first + n)
+        ]  # fmt: skip
+
+    for first, more, path, bound in (
+        (1, {"urls": "s3://b/new"}, "", 24),
+        (1, {"urls": "s3://b/other"}, "", 20),
+        (1, {}, "/_dry_run", 12),
+        (10_000, {}, "/_dry_run", 16),
+    ):
+        few, _ = await door("PUT", PROJECT + path, json=files(first, 20, **more))
+        many, _ = await door("PUT", PROJECT + path, json=files(first + 20, 200, **more))
+        assert many <= min(few + 1, bound), (first, more, path, few, many)
+    without, _ = await door("PUT", PROJECT, json=cases(500, 100))
+    assert without <= 10, "no data files, no statement for them"
+
+
 async def test_reading_and_deleting(door: Door3) -> None:
     _, answer = await door("PUT", PROJECT, json=cases(0, 300))
     ids = [entity["id"] for entity in answer.json()["entities"]]

@@ -112,16 +112,24 @@ class Connection:
 
     @contextlib.contextmanager
     def stream(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        token: bool = True,
+        take: tuple[int, ...] = (),
     ) -> Iterator[httpx.Response]:
         """Send a request that is safe to repeat, and give its answer while it still comes."""
         content = None if json is None else msgspec.json.encode(json)
-        headers = {} if json is None else {"content-type": "application/json"}
+        headers = {**(headers or {}), **({} if json is None else {"content-type": "application/json"})}
         response = self._ask(
             {"method": method, "url": path, "params": params, "content": content, "headers": headers},
             safe=True,
-            token=True,
-            take=(),
+            token=token,
+            take=take,
             stream=True,
         )
         try:

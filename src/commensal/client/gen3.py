@@ -1,4 +1,4 @@
-"""Records through the Gen3 door: submit, query, export.
+"""Records and files through the Gen3 door: submit, query, export, upload, download.
 
 ::
 
@@ -8,8 +8,10 @@
     commons.submit("KIDNEY", "PILOT", "samples.tsv")
     commons.query('{ sample(project_id: "KIDNEY-PILOT", first: 0) { submitter_id tissue } }').to_pandas()
     commons.export("KIDNEY", "PILOT", node_label="sample", path="samples.tsv")
+    guid = commons.upload_file("counts.h5ad", authz="/programs/KIDNEY/projects/PILOT")
+    commons.download_file(guid, "data", progress=True)
 
-It works with any Gen3 commons that speaks this API (contracts/gen3.md 3.1, 4 and 5).
+It works with any Gen3 commons that speaks this API (contracts/gen3.md 3, 4, 5 and 7).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any, Literal, overload
 from urllib.parse import quote
 
 from commensal.client._credentials import read_key, server_of
+from commensal.client._files import Files
 from commensal.client._graphql import page_query
 from commensal.client._http import Connection, decode, member
 from commensal.client._progress import Progress, reporter
@@ -48,7 +51,7 @@ def _place(*parts: str) -> str:
     return "/".join([_BASE, *(quote(part, safe="") for part in parts)])
 
 
-class Gen3:
+class Gen3(Files):
     """A commons, seen with the rights of one API key.
 
     ``credentials`` is the file that the Profile page saves, its JSON text, or its content as a dict; None for what

@@ -14,12 +14,14 @@ from commensal.core.principals import Door, Principal, PrincipalKind
 from commensal.core.projects import Mode
 from commensal.faces.gen3.graphql.execute import Endpoint
 from commensal.services.catalog import Catalog
+from commensal.services.data_files import DataFiles
 from commensal.services.submission import Submission
 from commensal.storage.dictionary_source import read_source
 from commensal.storage.postgres.catalog import PgProgramStore, PgProjectStore
 from commensal.storage.postgres.catalog_objects import PgCollectionStore, PgObjectStore
 from commensal.storage.postgres.database import PgDatabase
 from commensal.storage.postgres.grants import PgGrantStore
+from commensal.storage.postgres.index import PgIndexStore
 from commensal.storage.postgres.record_writes import PgRecordWrites
 from tests.gen3.graphql.conftest import Site
 
@@ -75,7 +77,12 @@ async def generic(site: Site, shared: Path, database: PgDatabase) -> Site:
     project = await catalog.add_project(OPERATOR, "CGCI", "T1", mode=Mode.STRICT, public=PublicLevel.NONE)
     site.numbers["T1"], site.ids["T1"] = project.seq, str(project.uuid)
     site.submission = Submission(  # type: ignore[attr-defined]
-        database=database, store=PgRecordWrites(), dictionaries=dictionaries, guard=site.guard, audit=site.audit
+        database=database,
+        store=PgRecordWrites(),
+        dictionaries=dictionaries,
+        data_files=DataFiles(store=PgIndexStore(), programs=PgProgramStore(), guard=site.guard, audit=site.audit),
+        guard=site.guard,
+        audit=site.audit,
     )
     return site
 

@@ -18,6 +18,9 @@ from commensal.errors import (
 )
 from commensal.faces.face import Failure
 from commensal.faces.gen3.caller import TokenRefused
+from commensal.faces.gen3.drs.errors import DRS, drs_error
+from commensal.faces.gen3.index.errors import INDEX, index_error
+from commensal.faces.gen3.mds.errors import MDS, mds_error
 from commensal.faces.kit.answers import Answer, Respond, json_answer
 from commensal.faces.kit.exchange import Exchange
 
@@ -26,7 +29,7 @@ __all__ = ["LISTS", "AdminOnly", "encode_error", "fence_error", "message"]
 #: Tag of the routes that need a valid token and no right.
 LISTS = "Lists"
 #: Tags of the routes that fence answers.
-FENCE = frozenset({"Keys", "User", "Token keys"})
+FENCE = frozenset({"Keys", "User", "Token keys", "Data"})
 
 _NO_ACCESS = "You don't have access to this resource: user is unauthorized"
 _NO_JWT = "Authentication Error: Didn't receive JWT correctly"
@@ -53,6 +56,12 @@ def encode_error(error: CommensalError, exchange: Exchange) -> Respond:
     tag = exchange.route.tag if exchange.route is not None else ""
     if tag in FENCE:
         return fence_error(error, exchange)
+    if tag == INDEX:
+        return index_error(error)
+    if tag == DRS:
+        return drs_error(error)
+    if tag in MDS:
+        return mds_error(error, exchange)
     if isinstance(error, Unauthenticated):
         return _unauthenticated(error, lists=tag in (LISTS, "GraphQL"))
     if isinstance(error, Failure):

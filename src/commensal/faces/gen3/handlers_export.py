@@ -11,11 +11,11 @@ import yaml
 
 from commensal.core.dictionary import Dictionary
 from commensal.core.exported import Exported
+from commensal.core.tabular.documents import parse_json
 from commensal.core.tabular.streams import stream_json, stream_table
 from commensal.errors import BadRequest, Malformed
 from commensal.faces.gen3.archives import tar_gz
 from commensal.faces.gen3.export_values import json_object, table
-from commensal.faces.gen3.parsing import parse_json
 from commensal.faces.kit.answers import Answer, Respond, StreamAnswer
 from commensal.faces.kit.bodies import read_bytes
 from commensal.faces.kit.opened import OpenedStream

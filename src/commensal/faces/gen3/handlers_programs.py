@@ -9,9 +9,9 @@ from typing import Any, cast
 from commensal.core.names import fold
 from commensal.core.permissions import Right
 from commensal.core.projects import Program, Project
+from commensal.core.tabular.documents import document_format, parse_documents
 from commensal.errors import BadRequest, Conflict, Forbidden, Malformed, NotFound
 from commensal.faces.gen3.errors import AdminOnly
-from commensal.faces.gen3.parsing import document_format, parse_documents
 from commensal.faces.gen3.wire import links
 from commensal.faces.kit.answers import Respond, empty, json_answer
 from commensal.faces.kit.bodies import read_bytes

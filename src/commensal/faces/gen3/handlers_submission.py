@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from commensal.core.tabular.documents import FORMATS, document_format, parse_documents, parse_json
 from commensal.errors import BadRequest, Malformed
-from commensal.faces.gen3.parsing import FORMATS, document_format, parse_documents, parse_json, read_documents
 from commensal.faces.gen3.wire import bulk_values
 from commensal.faces.kit.answers import Respond, json_answer
-from commensal.faces.kit.bodies import read_bytes
+from commensal.faces.kit.bodies import read_bytes, read_documents
 from commensal.faces.kit.request import Request
 from commensal.services.transactions import BulkPart
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from commensal import __version__
+from commensal.core.tabular.documents import text_of
 from commensal.faces.gen3.manifests import manifest_errors
-from commensal.faces.gen3.parsing import text_of
 from commensal.faces.kit.answers import Respond, json_answer, text_answer
 from commensal.faces.kit.bodies import read_bytes
 from commensal.faces.kit.request import Request

@@ -104,6 +104,12 @@ REFUSALS: dict[str, dict[int, str]] = {
     "Entities": {400: _WRONG, 403: _NO_RIGHT},
     "Export": {400: _WRONG, 403: _NO_RIGHT},
     "Manifests": {400: _WRONG, 403: _NO_RIGHT},
+    "Data": {400: _WRONG, 401: "You may not, or send a token first.", 403: _NO_RIGHT, 404: "There is no such record."},
+    "DRS": {
+        400: _WRONG,
+        401: "You may not, or the token is not valid.",
+        404: "There is no such object, or no bytes of it.",
+    },
     "GraphQL": {400: "The query is wrong, or asks for too much; `errors` says how."},
 }
 NOT_FOUND = "There is nothing of this name."

@@ -16,7 +16,11 @@ from commensal.faces.gen3 import (
     health,
 )
 from commensal.faces.gen3 import route_words as words
+from commensal.faces.gen3.data.routes import DATA_ROUTES
+from commensal.faces.gen3.drs.routes import DRS_ROUTES
 from commensal.faces.gen3.errors import LISTS
+from commensal.faces.gen3.index.routes import INDEX_ROUTES
+from commensal.faces.gen3.mds.routes import MDS_ROUTES
 
 __all__ = ["ROUTES", "SUBMISSION"]
 
@@ -190,5 +194,14 @@ def _told(route: Route) -> Route:
 
 
 _SUBMISSION = [*_graphql(), *_lists(), *_programs(), *_submission(), *_exports()]
-_ALL = (*_fence(), *_SUBMISSION, *_others(), *_legacy(_SUBMISSION))
+_ALL = (
+    *_fence(),
+    *_SUBMISSION,
+    *_others(),
+    *_legacy(_SUBMISSION),
+    *MDS_ROUTES,
+    *DATA_ROUTES,
+    *DRS_ROUTES,
+    *INDEX_ROUTES,
+)
 ROUTES: tuple[Route, ...] = tuple(_told(route) for route in _ALL)

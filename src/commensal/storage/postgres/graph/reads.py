@@ -12,6 +12,7 @@ from commensal.storage.ports.graph import Prepared
 from commensal.storage.postgres.database import pg
 from commensal.storage.postgres.graph.compile import compile_root
 from commensal.storage.postgres.graph.text import COUNTED, READABLE
+from commensal.storage.postgres.private_records import any_private, without_private
 from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PgGraphReads"]
@@ -54,7 +55,20 @@ class PgGraphReads:
         """Compile a root field."""
         return _Statement(field)
 
-    async def answer(self, unit: Unit, prepared: Prepared, *, read: Scope, count: Scope, min_count: int) -> str:
+    async def any_private(self, unit: Unit) -> bool:
+        """See the port."""
+        return await any_private(unit)
+
+    async def answer(
+        self,
+        unit: Unit,
+        prepared: Prepared,
+        *,
+        read: Scope,
+        count: Scope,
+        min_count: int,
+        granted: Scope | None = None,
+    ) -> str:
         """Return the field's value as JSON text."""
         if not isinstance(prepared, _Statement):
             raise TypeError("prepared by another storage")
@@ -67,8 +81,12 @@ class PgGraphReads:
             values[0] = min_count
             counting, more = scope_sql(count, len(values) + 1)
             values += more
+        text = prepared.text(reading, counting)
+        if granted is not None:
+            text, more = without_private(text, granted, len(values) + 1)
+            values += more
         try:
-            return await pg(unit).value(prepared.text(reading, counting), *values)
+            return await pg(unit).value(text, *values)
         except (asyncpg.ProgramLimitExceededError, asyncpg.OutOfMemoryError) as error:
             raise TooLarge(
                 "The answer to this query is too large for one piece; ask for fewer rows with first and offset."

@@ -6,7 +6,6 @@ a document is found later, and named by entity.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from typing import Any
@@ -14,19 +13,18 @@ from typing import Any
 import msgspec
 
 from commensal.core.dictionary import Dictionary
+from commensal.core.tabular.tables import parse_table
 from commensal.errors import Malformed, TooLarge
-from commensal.faces.gen3.tables import parse_table
-from commensal.faces.kit.bodies import JSON_DEPTH
 
-__all__ = ["FORMATS", "document_format", "parse_documents", "parse_json", "read_documents", "text_of"]
+__all__ = ["FORMATS", "JSON_DEPTH", "document_format", "parse_documents", "parse_json", "text_of"]
 
+#: Deepest nesting of arrays and objects that is taken.
+JSON_DEPTH = 100
 #: Formats by the names that the log and bulk documents use.
 FORMATS = ("json", "tsv", "csv")
 _MEDIA = {"text/csv": "csv", "text/tab-separated-values": "tsv", "text/tsv": "tsv"}
 #: More entities than this in one request are refused.
 MOST_DOCUMENTS = 200_000
-#: Bodies longer than this are read beside the event loop (bytes).
-_LONG = 500_000
 
 
 def document_format(content_type: str | None) -> str:
@@ -46,13 +44,6 @@ def text_of(data: bytes, doc_format: str) -> str:
             f"Unable to parse {kind}: it is no UTF-8 text, byte {error.start + 1} cannot be read."
         ) from None
     return text
-
-
-async def read_documents(data: bytes, doc_format: str, dictionary: Dictionary) -> list[Any]:
-    """Do ``parse_documents`` without holding other requests up."""
-    if len(data) <= _LONG:
-        return parse_documents(data, doc_format, dictionary)
-    return await asyncio.to_thread(parse_documents, data, doc_format, dictionary)
 
 
 def parse_documents(data: bytes, doc_format: str, dictionary: Dictionary) -> list[Any]:
