@@ -21,11 +21,14 @@ import pytest
 
 from tests.conftest import make_data_base, with_database
 from tests.gen3.conftest import run_sql
+from tests.odm.file_server import FileServer
 from tests.running import Running, start_commons
 
 FILES = "/api/v1/as-user/files"
 #: Role on the program; the admin is a site admin, the reader may not download.
 ROLES = {"curator": "curator", "analyst": "analyst", "reader": "viewer", "counter": "counter", "nobody": None}
+#: Accounts without a grant: of tests that make studies of their own.
+GUESTS = ("importer", "stranger")
 
 
 @dataclass
@@ -34,6 +37,7 @@ class Odm:
 
     running: Running
     dsn: str
+    remote: FileServer
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     bytes: dict[str, bytes] = field(default_factory=dict)
@@ -97,17 +101,20 @@ def gz_of(data: bytes, name: str) -> bytes:
     return buffer.getvalue()
 
 
-def start_odm(base: Path, dsn: str) -> Odm:
-    running = start_commons(base / "data", "--database", dsn, "--min-free", "1MB")
+def start_odm(base: Path, dsn: str, remote: FileServer) -> Odm:
+    fetch = ("--allow-fetch", f"127.0.0.1:{remote.port}")
+    running = start_commons(base / "data", "--database", dsn, "--min-free", "1MB", *fetch)
     try:
-        odm = Odm(running, dsn)
+        odm = Odm(running, dsn, remote)
         running.add_user("admin@example.org", "--site-admin")
         running.admin("program", "add", "LAB")
         for who, role in ROLES.items():
             running.add_user(f"{who}@example.org")
             if role:
                 running.admin("grant", f"{who}@example.org", role, "LAB")
-        for who in ("admin", *ROLES):
+        for who in GUESTS:
+            running.add_user(f"{who}@example.org")
+        for who in ("admin", *ROLES, *GUESTS):
             odm.keys[who] = running.key(f"{who}@example.org", "odm")
         for code in ("ONE", "TWO"):
             answer = running.client.post(
@@ -137,13 +144,15 @@ def odm(admin_dsn: str) -> Iterator[Odm]:
     name = f"commensal_odm_{uuid.uuid4().hex[:10]}"
     run_sql(admin_dsn, f'create database "{name}"')
     made = None
+    remote = FileServer()
     try:
-        made = start_odm(base, with_database(admin_dsn, name))
+        made = start_odm(base, with_database(admin_dsn, name), remote)
         yield made
         assert made.running.stop() == 0
     finally:
         if made is not None and made.running.process.poll() is None:
             made.running.kill()
+        remote.close()
         run_sql(admin_dsn, f'drop database if exists "{name}" with (force)')
         shutil.rmtree(base, ignore_errors=True)
 

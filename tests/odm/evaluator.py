@@ -48,7 +48,9 @@ def leaves(value: Any) -> Iterator[str]:
         for one in value:
             yield from leaves(one)
     else:
-        text = scalar(value)
+        # Full text has the words of a value as it is shown: 61.0 has the words 61 and 0, though it equals 61.
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        text = f"{Decimal(str(value)):f}" if number else scalar(value)
         if text is not None:
             yield text
 

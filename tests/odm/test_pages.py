@@ -1,4 +1,4 @@
-"""The code of docs/faces/odm.md and docs/how-to/use-the-odm-client.md runs: only host, filter and query change."""
+"""The code of docs/faces/odm.md and of two pages of docs/how-to runs: only host, filter, query and links change."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def _code(page: str, odm: Odm) -> str:
     assert blocks
     changed = {
         "https://commons.example.org": odm.url,
+        "https://data.example.org": f"http://127.0.0.1:{odm.remote.port}",
         "tissue=kidney": "genestack:name=loops.h5",
         "carcinoma": "loops",
         "kidney OR liver": "loops",
@@ -46,3 +47,14 @@ def test_the_client_s_page_works(odm: Odm, own_python: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "loops.h5" in done.stdout
     assert (tmp_path / "loops.h5").read_bytes() == odm.bytes["loops.h5"]
+
+
+def test_the_page_of_imports_works_with_the_real_client(odm: Odm, tmp_path: Path) -> None:
+    odm.remote.put("/study.tsv", "genestack:name\tStudy Description\nOf the page\tKidneys\n")
+    odm.remote.put("/counts.tsv", "gene\tS1\tS2\nBRCA1\t3\t4\n")
+    environment = {"API_KEY": odm.keys["importer"]["api_token"], "COMMENSAL_URL": odm.url}
+    script = _code("how-to/import-into-odm.md", odm).replace("/study.tsv", "/study.tsv?page")
+    done = run_client("odm", script, folder=tmp_path, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "'batch': 'lot 7'" in done.stdout
+    assert "['FILE', 'SAMPLE_GROUP']" in done.stdout

@@ -1,4 +1,4 @@
-"""The Genestack ODM door: files by accession, as its Python client asks for them (contracts/odm.md)."""
+"""The Genestack ODM door: files, studies and samples by accession, as its client asks for them (contracts/odm.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ FACE = Face(
     },
     description=(
         "What the `odm_api` Python client speaks. Every file of every project that you may read has an accession "
-        "(`GSF…`); find files by metadata, words and inner structure, and download them, whole or by range. "
+        "(`GSF…`); find files by metadata, words and inner structure, and download them, whole or by range. Projects "
+        "are studies: find, edit and link them with their samples. "
         'Errors are `{"error": {"message": …}}`.'
     ),
 )

@@ -7,8 +7,9 @@ from commensal.faces.face import Failure
 from commensal.faces.kit.answers import Respond, json_answer
 from commensal.faces.kit.exchange import Exchange
 from commensal.faces.odm.caller import NOT_AUTHENTICATED
+from commensal.faces.odm.scim.errors import SCIM_PATH, encode_scim
 
-__all__ = ["NotDownloadable", "encode_error"]
+__all__ = ["NotDeletable", "NotDownloadable", "encode_error"]
 
 
 class NotDownloadable(BadRequest):
@@ -18,8 +19,17 @@ class NotDownloadable(BadRequest):
     status = 406
 
 
+class NotDeletable(BadRequest):
+    """There is such an object, and its kind is not deleted here (406)."""
+
+    code = "not_deletable"
+    status = 406
+
+
 def encode_error(error: CommensalError, exchange: Exchange) -> Respond:
-    """Encode an error."""
+    """Encode an error; those of SCIM have a body of their own but for 401 and 500."""
+    if exchange.template.startswith(SCIM_PATH) and not isinstance(error, Unauthenticated | Failure):
+        return encode_scim(error)
     status, text = error.status, error.message
     headers: list[tuple[str, str]] = []
     if isinstance(error, Unauthenticated):

@@ -12,14 +12,14 @@ from commensal.faces.odm.download import send_file
 from commensal.faces.odm.errors import NotDownloadable
 from commensal.faces.odm.wire import LIMIT, accession, file_object, include_contents, nodes, number, table
 
-__all__ = ["CURATOR_PATH", "download_file", "get_file", "list_files"]
+__all__ = ["CURATOR_PATH", "check_curator", "download_file", "get_file", "list_files"]
 
 CURATOR_PATH = "/api/v1/as-curator"
 _TSV = "text/tab-separated-values"
 _NO_OBJECT = "Object with the accession {} could not be found."
 
 
-async def _check_curator(request: Request) -> None:
+async def check_curator(request: Request) -> None:
     """Refuse ``as-curator`` to those who are not in the group Curator."""
     if not request.exchange.template.startswith(CURATOR_PATH):
         return
@@ -33,7 +33,7 @@ async def _check_curator(request: Request) -> None:
 
 async def list_files(request: Request) -> Respond:
     """List files as JSON, or as a table of text for ``Accept: text/tab-separated-values``."""
-    await _check_curator(request)
+    await check_curator(request)
     query = request.query_params
     limit = number(query, "pageLimit", LIMIT, LIMIT)
     offset = number(query, "pageOffset", 0, None)
@@ -49,7 +49,7 @@ async def list_files(request: Request) -> Respond:
 
 async def get_file(request: Request) -> Respond:
     """Give one file's metadata."""
-    await _check_curator(request)
+    await check_curator(request)
     contents = include_contents(request.query_params)
     seq = accession(request.params["id"])
     try:
@@ -67,7 +67,7 @@ async def download_file(request: Request) -> Respond:
     Metadata needs ``read``, bytes ``download``: who has only the first gets 403 here, which the client knows as
     ForbiddenException.
     """
-    await _check_curator(request)
+    await check_curator(request)
     services, principal = request.services, request.principal
     seq = accession(request.params["id"])
     absent = NotFound(_NO_OBJECT.format(request.params["id"]))

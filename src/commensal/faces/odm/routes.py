@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from commensal.faces.face import Body, Parameter, Route
 from commensal.faces.odm import handlers
+from commensal.faces.odm.jobs.routes import JOB_ROUTES
+from commensal.faces.odm.scim.routes import SCIM_ROUTES
+from commensal.faces.odm.studies.routes import STUDY_ROUTES
 from commensal.faces.odm.wire import LIMIT
 
 __all__ = ["ROUTES"]
@@ -109,4 +112,4 @@ def _reads(kind: str) -> list[Route]:
     ]
 
 
-ROUTES: tuple[Route, ...] = (*_reads("user"), *_reads("curator"))
+ROUTES: tuple[Route, ...] = (*_reads("user"), *_reads("curator"), *JOB_ROUTES, *STUDY_ROUTES, *SCIM_ROUTES)

@@ -13,7 +13,7 @@ from commensal.errors import Malformed
 from commensal.faces.kit.answers import json_bytes
 from commensal.services.file_search import FoundFile
 
-__all__ = ["FIRST", "LIMIT", "accession", "file_object", "include_contents", "nodes", "number", "table"]
+__all__ = ["FIRST", "LIMIT", "accession", "file_object", "include_contents", "nodes", "number", "plain", "table"]
 
 #: Most files of a page, and how many it has when nothing is said.
 LIMIT = 2000
@@ -75,7 +75,8 @@ def file_object(file: FoundFile) -> dict[str, Any]:
     return made
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """Return a value as text: JSON for what is none."""
     if isinstance(value, str):
         return value
     if isinstance(value, msgspec.Raw):
@@ -87,15 +88,15 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        text = "|".join("" if item is None else _plain(item).replace("|", "||") for item in value)
+        text = "|".join("" if item is None else plain(item).replace("|", "||") for item in value)
     else:
-        text = _plain(value)
+        text = plain(value)
     return _WHITE.sub(" ", text)
 
 
-def table(objects: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return file objects as tab-separated text in UTF-8: a header, then one row a file; lists joined by ``|``."""
-    columns: dict[str, None] = dict.fromkeys(FIRST)
+def table(objects: Sequence[Mapping[str, Any]], first: Sequence[str] = FIRST) -> bytes:
+    """Return objects as tab-separated text in UTF-8: a header, then one row each; lists joined by ``|``."""
+    columns: dict[str, None] = dict.fromkeys(first)
     for one in objects:
         columns.update(dict.fromkeys(one))
     lines = ["\t".join(_cell(name) for name in columns)]

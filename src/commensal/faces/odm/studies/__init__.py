@@ -1,0 +1,1 @@
+"""Studies, samples, libraries, preparations and their links on the ODM door (contracts/odm.md, part b)."""
