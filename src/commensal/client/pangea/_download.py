@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import shutil
 import tempfile
 import time
 import urllib.request
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +28,7 @@ __all__ = ["TemporaryCopy", "address_of", "fetch"]
 
 _TRIES = 5
 _FIRST_PAUSE = 0.5
+_MD5 = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _KINDS = ("s3", "http", "https", "ftp", "sra")
 
 
@@ -106,59 +111,79 @@ def _safe_name(stored: Any) -> str:
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    shutil.copyfile(source, part)
-    part.replace(target)
+    with _partial(target) as part:
+        shutil.copyfile(source, part)
 
 
 def _by_ftp(address: str, target: Path) -> None:
-    part = target.with_name(target.name + ".part")
+    with _partial(target) as part:
+        try:
+            with urllib.request.urlopen(address, timeout=600) as source, part.open("wb") as file:  # noqa: S310 ftp only
+                shutil.copyfileobj(source, file, 1 << 20)
+        except OSError as error:
+            raise TransferError(f"{address} cannot be fetched: {error}") from error
+
+
+@contextmanager
+def _partial(target: Path) -> Iterator[Path]:
+    """Give an empty file beside the target, of this call alone: it gets the name when all went well, else it goes."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".commensal-", suffix=".part")
+    os.close(handle)
+    part = Path(name)
     try:
-        with urllib.request.urlopen(address, timeout=600) as source, part.open("wb") as file:  # noqa: S310 ftp only
-            shutil.copyfileobj(source, file, 1 << 20)
-    except OSError as error:
+        yield part
+        mask = os.umask(0)  # a temporary file is for its maker alone
+        os.umask(mask)
+        part.chmod(0o666 & ~mask)
+        part.replace(target)
+    finally:
         part.unlink(missing_ok=True)
-        raise TransferError(f"{address} cannot be fetched: {error}") from error
-    part.replace(target)
 
 
 class _Cut(Exception):
     pass
 
 
+class _Whole:
+    """What is known of the file that is fetched: its ETag."""
+
+    def __init__(self) -> None:
+        self.tag = ""
+
+
 def _by_http(field: AnalysisResultField, address: str, target: Path, report: Callable[[Progress], None] | None) -> None:
-    part = target.with_name(target.name + ".part")
-    part.write_bytes(b"")
-    tag, renewed = "", False
-    for attempt in range(1, _TRIES + 1):
-        before = part.stat().st_size
-        try:
-            tag = _continue(field.knex.http, address, part, tag, report)
-            break
-        except PangeaForbiddenError:
-            # A signed address ends: the server gives a new one to who may still read.
-            if renewed or not field.uuid:
-                part.unlink()
-                raise
-            renewed = True
-            address = address_of(field.refresh().stored_data)
-        except _Cut as error:
-            if attempt == _TRIES and part.stat().st_size == before:
-                part.unlink()
-                raise TransferError(f"The transfer of {_shown(address)} broke again and again: {error}") from error
-            time.sleep(_FIRST_PAUSE * attempt)
-    else:
-        part.unlink()
-        raise TransferError(f"The transfer of {_shown(address)} broke again and again.")
-    part.replace(target)
+    whole, renewed, in_vain = _Whole(), False, 0
+    with _partial(target) as part:
+        while True:
+            before = part.stat().st_size
+            try:
+                _continue(field.knex.http, address, part, whole, report)
+                _check(field.stored_data, part)
+                return
+            except PangeaForbiddenError:
+                # A signed address ends: the server gives a new one to who may still read.
+                if renewed or not field.uuid:
+                    raise
+                renewed = True
+                address = address_of(field.refresh().stored_data)
+            except _Cut as error:
+                after = part.stat().st_size
+                # As long as more comes each time, a network that breaks is no reason to end.
+                in_vain = 0 if after > before else in_vain + 1
+                renewed = renewed and after <= before
+                if in_vain == _TRIES:
+                    raise TransferError(f"The transfer of {_shown(address)} broke again and again: {error}") from error
+                time.sleep(_FIRST_PAUSE * (in_vain + 1))
 
 
-def _continue(http: httpx.Client, address: str, part: Path, tag: str, report: Callable[[Progress], None] | None) -> str:
-    """Fetch what is missing; return the ETag of the whole."""
+def _continue(
+    http: httpx.Client, address: str, part: Path, whole: _Whole, report: Callable[[Progress], None] | None
+) -> None:
+    """Fetch what is missing."""
     done = part.stat().st_size
     headers = {"Accept-Encoding": "identity"}
-    if done and tag:
-        headers |= {"Range": f"bytes={done}-", "If-Range": tag}
+    if done and whole.tag:
+        headers |= {"Range": f"bytes={done}-", "If-Range": whole.tag}
     try:
         with http.stream("GET", address, headers=headers) as response:
             if not response.is_success:
@@ -171,7 +196,9 @@ def _continue(http: httpx.Client, address: str, part: Path, tag: str, report: Ca
                 done = 0
             length = response.headers.get("content-length", "")
             total = done + int(length) if length.isdigit() else None
-            found = response.headers.get("etag", "")
+            # Known from now on, also when this answer is cut. A weak one says nothing of bytes.
+            tag = response.headers.get("etag", "")
+            whole.tag = "" if tag.startswith("W/") else tag
             with part.open("r+b") as file:
                 file.seek(done)
                 file.truncate()
@@ -184,7 +211,18 @@ def _continue(http: httpx.Client, address: str, part: Path, tag: str, report: Ca
         raise _Cut(str(error) or type(error).__name__) from error
     if total is not None and done != total:
         raise _Cut(f"only {done:,} of {total:,} bytes came")
-    return found
+
+
+def _check(stored: Any, part: Path) -> None:
+    """Raise _Cut, with nothing kept, for other bytes than those whose MD5 the field tells."""
+    wanted = stored.get("md5") if isinstance(stored, dict) else None
+    if not (isinstance(wanted, str) and _MD5.fullmatch(wanted)):
+        return
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != wanted.lower():
+        part.write_bytes(b"")
+        raise _Cut(f"other bytes came (MD5 {found}) than the field tells (MD5 {wanted})")
 
 
 def _shown(address: str) -> str:

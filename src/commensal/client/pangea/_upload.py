@@ -29,6 +29,9 @@ Field = TypeVar("Field", bound="AnalysisResultField")
 #: How often the parts that are there are noted at most: a file may have 10,000.
 _NOTE_SECONDS = 1.0
 _PAUSES = (1.0, 4.0, 16.0, 60.0)
+#: How long a file that was sent is waited for.
+_WAIT_SECONDS = 30.0
+_OTHER_BYTES = 422
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -51,8 +54,12 @@ def send_whole(field: Field, filepath: str) -> Field:
     """See ``upload_small_file``."""
     field.idem()
     path = Path(filepath)
-    size = _size(filepath)
-    form = field.knex.post(f"{field.canon_url()}/{field.uuid}/upload_s3", json={"filename": path.name})
+    _size(filepath)
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    # Servers that know it keep no other bytes than the announced ones.
+    announced = {"filename": path.name, "md5": md5}
+    form = field.knex.post(f"{field.canon_url()}/{field.uuid}/upload_s3", json=announced)
     for attempt in range(1, len(_PAUSES) + 1):
         with path.open("rb") as file:
             try:
@@ -63,14 +70,20 @@ def send_whole(field: Field, filepath: str) -> Field:
                 response = None
         if response is not None and response.is_success:
             break
-        if response is not None and (response.status_code not in _BUSY or attempt == len(_PAUSES)):
+        if response is not None and (response.status_code not in (*_BUSY, _OTHER_BYTES) or attempt == len(_PAUSES)):
             raise TransferError(
                 f"{path.name} was refused with {response.status_code}: {' '.join(response.text.split())[:300]}",
                 response.status_code,
             )
         time.sleep(_PAUSES[attempt - 1])
-    field.refresh()
-    field.knex.cache.clear_blob(_note_key(field, path, size, 0))
+    return _when_there(field)
+
+
+def _when_there(field: Field) -> Field:
+    """Return the field with an address of its file: bytes that went straight to a store are read back first."""
+    end = time.monotonic() + _WAIT_SECONDS
+    while not field.refresh().stored_data.get("presigned_url") and time.monotonic() < end:
+        time.sleep(0.25)
     return field
 
 
@@ -194,17 +207,22 @@ class _Upload:
                     for other in tasks:
                         other.cancel()
                     problem = problem or error
+        self.note()
         if problem is not None:
-            self.note()
             raise problem
 
     def complete(self) -> None:
         parts = [{"ETag": self.done[number], "PartNumber": number} for number in range(1, self.n_parts + 1)]
-        self.field.knex.post(
-            f"{self.base}/complete_upload_s3",
-            json={"parts": parts, "upload_id": self.upload_id},
-            json_response=False,
-        )
+        wanted = {"parts": parts, "upload_id": self.upload_id}
+        for attempt in range(self.retries + 1):
+            try:
+                self.field.knex.post(f"{self.base}/complete_upload_s3", json=wanted, json_response=False)
+                break
+            except PangeaGeneralError as error:
+                # Saying it again is no harm: the answer may be all that was lost.
+                if attempt == self.retries or error.status_code not in (0, *_BUSY):
+                    raise
+                time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
         self.cache.clear_blob(self.key)
 
 
@@ -238,4 +256,4 @@ def send_parts(
             upload.complete()
     finally:
         end()
-    return field.refresh()
+    return _when_there(field)

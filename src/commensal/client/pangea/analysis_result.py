@@ -118,7 +118,7 @@ class AnalysisResult(RemoteObject):
     def _create(self) -> None:
         self.owner.idem()
         options = {"format": "json", **self.owner.inherited_url_options}
-        self.load_blob(self.knex.post(self.canonical, json=self._sent(), url_options=options))
+        self.load_blob(self.knex.post(self.canonical, json=self._sent(), url_options=options), allow_overwrite=True)
 
     def _save(self) -> None:
         self._refresh(self.knex.put(f"{self.canonical}/{self.uuid}", json=self._sent()))
@@ -240,7 +240,7 @@ class AnalysisResultField(RemoteObject):
         self.parent.idem()
         sent = {"analysis_result": self.parent.uuid, "name": self.name, "stored_data": self._checked()}
         options = {"format": "json", **self.parent.owner.inherited_url_options}
-        self.load_blob(self.knex.post(self.canon_url(), json=sent, url_options=options))
+        self.load_blob(self.knex.post(self.canon_url(), json=sent, url_options=options), allow_overwrite=True)
 
     def _save(self) -> None:
         sent = {**self._state(), "stored_data": self._checked(), "analysis_result": self.parent.uuid}

@@ -46,7 +46,7 @@ class Organization(RemoteObject):
             self.load_blob(blob)
 
     def _create(self) -> None:
-        self.load_blob(self.knex.post("organizations", json={"name": self.name}))
+        self.load_blob(self.knex.post("organizations", json={"name": self.name}), allow_overwrite=True)
 
     def _save(self) -> None:
         self._refresh(self.knex.put(f"organizations/{self.uuid}", json=self._state()))

@@ -56,7 +56,7 @@ class Pipeline(RemoteObject):
 
     def _create(self) -> None:
         sent = {key: getattr(self, key) for key in ("name", "description", "long_description")}
-        self.load_blob(self.knex.post("pipelines?format=json", json=sent))
+        self.load_blob(self.knex.post("pipelines?format=json", json=sent), allow_overwrite=True)
 
     def _save(self) -> None:
         self._refresh(self.knex.put(self.nested_url(), json=self._state()))
@@ -142,7 +142,7 @@ class PipelineModule(RemoteObject):
         self.pip.idem()
         keys = ("name", "version", "metadata", "description", "long_description", "dependencies")
         sent = {key: getattr(self, key) for key in keys} | {"pipeline": self.pip.uuid}
-        self.load_blob(self.knex.post("pipeline_modules?format=json", json=sent))
+        self.load_blob(self.knex.post("pipeline_modules?format=json", json=sent), allow_overwrite=True)
 
     def _save(self) -> None:
         self._refresh(self.knex.put(self.nested_url(), json={**self._state(), "pipeline": self.pip.uuid}))

@@ -72,7 +72,7 @@ class Sample(RemoteObject):
             raise RemoteObjectError(f"{self.lib} is no library: samples are created in a library and added to groups.")
         self.library = self.lib.uuid
         sent = {key: value for key, value in self._state().items() if value is not None}
-        self.load_blob(self.knex.post("samples?format=json", json=sent))
+        self.load_blob(self.knex.post("samples?format=json", json=sent), allow_overwrite=True)
 
     def _save(self) -> None:
         blob = self.knex.put(f"samples/{self.uuid}", json={**self._state(), "library": self.library})

@@ -97,7 +97,7 @@ class SampleGroup(RemoteObject):
         if self.is_public is not None:
             sent["is_public"] = self.is_public
         sent |= {key: getattr(self, key) for key in ("description", "long_description") if getattr(self, key)}
-        self.load_blob(self.knex.post("sample_groups?format=json", json=sent))
+        self.load_blob(self.knex.post("sample_groups?format=json", json=sent), allow_overwrite=True)
 
     def _changed(self) -> bool:
         return super()._changed() or bool(self._to_add or self._to_remove)

@@ -53,7 +53,7 @@ class Tag(RemoteObject):
 
     def _create(self) -> None:
         sent = {"name": self.name, "payload": self.payload}
-        self.load_blob(self.knex.post("contrib/tags/?format=json", json=sent))
+        self.load_blob(self.knex.post("contrib/tags/?format=json", json=sent), allow_overwrite=True)
 
     def _save(self) -> None:
         self._refresh(self.knex.put(self.nested_url(), json=self._state()))
