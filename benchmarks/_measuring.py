@@ -47,6 +47,8 @@ class Client:
             data += more
         head, rest = data[:end].lower(), data[end + 4 :]
         status = int(head[9:12])
+        if status == 204:  # has no body, and no header that says so
+            return status, b""
         at = head.find(b"content-length:")
         if at >= 0:
             length = int(head[at + 15 :].split(b"\r\n", 1)[0])

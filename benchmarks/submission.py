@@ -27,14 +27,17 @@ from commensal.core.records import Target, Write
 from commensal.dictionaries import open_dictionary
 from commensal.server.collector import calm_collector
 from commensal.services.audit import Audit
+from commensal.services.data_files import DataFiles
 from commensal.services.dictionaries import Dictionaries
 from commensal.services.guard import Guard
 from commensal.services.submission import Submission
 from commensal.storage.ports.records import Stamp
 from commensal.storage.postgres.audit import PgAuditStore
+from commensal.storage.postgres.catalog import PgProgramStore
 from commensal.storage.postgres.database import PgDatabase
 from commensal.storage.postgres.dictionaries import PgDictionaries
 from commensal.storage.postgres.grants import PgGrantStore
+from commensal.storage.postgres.index import PgIndexStore
 from commensal.storage.postgres.migrate import migrate
 from commensal.storage.postgres.record_rows import (
     LINK_COLUMNS,
@@ -131,7 +134,14 @@ async def _site(database: PgDatabase) -> Submission:
                 code,
                 code.lower(),
             )
-    return Submission(database=database, store=PgRecordWrites(), dictionaries=dictionaries, guard=guard, audit=audit)
+    return Submission(
+        database=database,
+        store=PgRecordWrites(),
+        dictionaries=dictionaries,
+        data_files=DataFiles(store=PgIndexStore(), programs=PgProgramStore(), guard=guard, audit=audit),
+        guard=guard,
+        audit=audit,
+    )
 
 
 class Floor:

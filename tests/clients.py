@@ -22,8 +22,10 @@ INSTALL_SECONDS = 600
 #: What each client is, pinned; the tests say which one they need.
 CLIENTS: dict[str, tuple[str, ...]] = {
     "gen3": ("gen3==4.28.5",),
+    "pangea": ("pangea-api==0.9.24",),
     "odm": ("odm-api==1.64.1",),
     "odm 1.60": ("odm-api==1.60.0",),
+    "tus": ("tuspy==1.1.0",),
     "schemathesis": ("schemathesis==4.32.5",),
 }
 

@@ -14,6 +14,7 @@ from commensal.core.names import polly_form
 from commensal.core.principals import Door, Principal, PrincipalKind
 from commensal.services.audit import Audit
 from commensal.services.clock import Clock, utc_now
+from commensal.services.data_files import DataFiles
 from commensal.services.dictionaries import Dictionaries
 from commensal.services.entity_deletion import EntityDeletion
 from commensal.services.guard import Guard
@@ -21,10 +22,12 @@ from commensal.services.moving import Moving
 from commensal.services.records import Records
 from commensal.services.submission import Submission
 from commensal.storage.postgres.audit import PgAuditStore
+from commensal.storage.postgres.catalog import PgProgramStore
 from commensal.storage.postgres.database import PgDatabase
 from commensal.storage.postgres.deletion import PgDeletion
 from commensal.storage.postgres.dictionaries import PgDictionaries
 from commensal.storage.postgres.grants import PgGrantStore
+from commensal.storage.postgres.index import PgIndexStore
 from commensal.storage.postgres.moving import PgMoving
 from commensal.storage.postgres.record_writes import PgRecordWrites
 from commensal.storage.postgres.records import PgRecords
@@ -95,7 +98,12 @@ def make_site(database: PgDatabase, shipped: Any = None, now: Clock = utc_now) -
         database=database, store=PgDictionaries(), records=PgRecords(), guard=guard, audit=audit, shipped=shipped
     )
     submission = Submission(
-        database=database, store=PgRecordWrites(), dictionaries=dictionaries, guard=guard, audit=audit
+        database=database,
+        store=PgRecordWrites(),
+        dictionaries=dictionaries,
+        data_files=DataFiles(store=PgIndexStore(), programs=PgProgramStore(), guard=guard, audit=audit),
+        guard=guard,
+        audit=audit,
     )
     parts = {
         "database": database,

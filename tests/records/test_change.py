@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from commensal.core.entities import read_documents
 from commensal.core.permissions import PublicLevel
 from commensal.core.plans import Plans
-from commensal.core.projects import Mode, Project, ProjectKind
+from commensal.core.projects import Mode, Program, Project, ProjectKind
 from commensal.core.records import ProjectRow
 from commensal.core.validation import compile_validators
 from commensal.storage.postgres.database import PgDatabase
@@ -193,7 +193,10 @@ _PROJECT = ProjectRow(
         kind=ProjectKind.STUDY, mode=Mode.STRICT, public_level=PublicLevel.NONE, state="open", released=False,
         properties={}, extra=None, made_by=None, change=0, created=datetime.now(UTC), updated=datetime.now(UTC),
     ),
-    "0f4a1c5e-5f54-4e4c-9d5e-0a5f6f1d2b3d",
+    Program(
+        seq=2, uuid=UUID("0f4a1c5e-5f54-4e4c-9d5e-0a5f6f1d2b3d"), code="P", title="P", listed=True, home_of=None,
+        made_by=None, properties={}, created=datetime.now(UTC), updated=datetime.now(UTC),
+    ),
     0,
 )  # fmt: skip
 

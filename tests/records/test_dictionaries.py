@@ -38,7 +38,7 @@ async def test_simulated_records_go_in_whole(site, shared: Path, dictionary: str
             result = await site.ok(documents, project=project["code"])
             total[name] = result.created_entity_count
             assert result.created_entity_count == len(documents)
-    counted = await site.rows("select type, n from counters")
+    counted = await site.rows("select type, n from counters where type <> 'commensal.file'")  # index records
     assert {row["type"]: row["n"] for row in counted} == total
     real = await site.rows("select type, count(*) as n from records group by type")
     assert {row["type"]: row["n"] for row in real} == total

@@ -404,7 +404,8 @@ async def test_stars_urls_and_text_that_cannot_be_stored(gen3_site):
         "object_id": "0f4a1c5e-5f54-4e4c-9d5e-0a5f6f1d2b3c",
     }
     result = await gen3_site.ok([meta])
-    assert result.entities[0].warnings[0].keys == ["urls"]
+    assert result.entities[0].warnings == []
+    assert await gen3_site.value("select urls from files") == ["s3://b/k"]
     props = await gen3_site.value("select props from records where type = 'experimental_metadata'")
     assert props["object_id"] == meta["object_id"]
     assert props["file_state"] == "registered"

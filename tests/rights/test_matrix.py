@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+import tests.rights.files_matrix  # noqa: F401 - brings its rows
 from commensal.core.permissions import ROLE_NAMES, ROLES, SITE_ADMIN_RIGHTS, PublicLevel, Right
 from commensal.core.principals import Door, Principal, PrincipalKind
 from commensal.errors import CommensalError, Forbidden, NotFound, Unauthenticated

@@ -254,7 +254,7 @@ def test_documents_of_the_api_are_complete(commons: Running):
             assert set(re.findall(r"\{(\w+)\}", path)) == {
                 p["name"] for p in operation.get("parameters", []) if p["in"] == "path"
             }
-            assert method in ("get", "head", "put", "post")
+            assert method in ("get", "head", "put", "post", "patch", "delete")
         assert path in page
     assert len(operations) == sum(len(item) for item in document["paths"].values())
     assert "http" not in re.sub(r'href="[^"]*"|<code.*?</code>', "", page, flags=re.DOTALL).replace("http-equiv", "")

@@ -8,6 +8,7 @@ import os
 import stat
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -110,15 +111,16 @@ async def test_a_nearly_full_disk_takes_nothing(tmp_path: Path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 async def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     blobs = LocalBlobs(tmp_path)
-    real_open = Path.open
+    real_open = os.open
 
-    def open_full(path: Path, mode: str = "r", buffering: int = -1):
-        if mode == "xb":
-            real_open(path, mode, buffering).close()
-            return real_open(Path("/dev/full"), "wb", buffering)
-        return real_open(path, mode, buffering)
+    def open_full(path: Path | str, flags: int, *more: int) -> int:
+        file = real_open(path, flags, *more)
+        if not flags & os.O_EXCL:
+            return file
+        os.close(file)
+        return real_open("/dev/full", os.O_WRONLY)
 
-    monkeypatch.setattr(Path, "open", open_full)
+    monkeypatch.setattr(os, "open", open_full)
     with pytest.raises(NoSpace, match="full"):
         await blobs.put(chunks(b"x" * BLOCK))
     assert files(tmp_path) == []
@@ -132,5 +134,5 @@ async def test_what_a_crash_left_behind_is_swept_when_it_is_old(tmp_path: Path):
         part.write_bytes(b"half")
     past = time.time() - 2 * 86_400
     os.utime(old, (past, past))
-    assert blobs.sweep() == 1
+    assert await blobs.sweep(datetime.now(UTC) - timedelta(days=1), set()) == 1
     assert files(tmp_path) == sorted([blobs.path(kept.key), new])

@@ -26,6 +26,8 @@ def test_health_says_more_to_site_admins_only(commons: Running, admin: dict[str,
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/healthz?full").status_code == 401
     full = client.get("/healthz?full", headers=admin).json()
+    assert "limits of time, memory and files" in full["contents"]
+    assert full["contents"] in commons.wait_line("Files are parsed by a process of their own: (.*)").string
     assert full["status"] == full["database"] == "ok"
     assert "commensal" in full["faces"]
     someone = commons.bearer(commons.add_user("health@example.org"))

@@ -73,13 +73,27 @@ class Bar:
         self._last = line
 
 
+class _Rising:
+    """Tells of a state that is behind an earlier one only once it is beyond that: what is begun anew comes again."""
+
+    def __init__(self, report: Callable[[Progress], None]) -> None:
+        self._report = report
+        self._highest = -1
+
+    def __call__(self, progress: Progress) -> None:
+        """Tell of a state."""
+        if progress.done >= self._highest:
+            self._highest = progress.done
+            self._report(progress)
+
+
 def reporter(
     progress: Callable[[Progress], None] | bool,  # noqa: FBT001 as users give it
 ) -> tuple[Callable[[Progress], None] | None, Callable[[], None]]:
     """Return the function that is told of every step, and the one that ends it."""
     if progress is True:
         bar = Bar()
-        return bar, bar.close
+        return _Rising(bar), bar.close
     if callable(progress):
-        return progress, lambda: None
+        return _Rising(progress), lambda: None
     return None, lambda: None

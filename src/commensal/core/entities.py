@@ -35,6 +35,7 @@ HubReference = tuple[str, str | None, str | None, str | None]
 
 #: Shared by all entities without errors; :meth:`Entity.error` replaces it.
 _NO_ERRORS: list[EntityError] = []
+_NO_KEYS: frozenset[str] = frozenset()
 
 
 class Entity(Write):
@@ -43,11 +44,13 @@ class Entity(Write):
     ``doc`` holds its properties and links, ``free`` its free metadata, written with ``mode``: ``replace`` and
     ``merge`` as in the design, ``text`` for the Gen3 property ``metadata``. ``moved`` are values that no property
     takes and that an open project keeps in the free metadata. ``named`` is a label for types without such a property,
-    ``hub`` the links given by hub name; with ``relink`` they replace those of their names.
+    ``hub`` the links given by hub name; with ``relink`` they replace those of their names. ``apart``: keys of the free
+    metadata that never become properties. ``urls``: addresses of a data file, as they were given.
     """
 
     __slots__ = (
         "action",
+        "apart",
         "cleared",
         "doc",
         "errors",
@@ -64,6 +67,7 @@ class Entity(Write):
         "relink",
         "type_name",
         "unchanged",
+        "urls",
         "warnings",
     )
 
@@ -84,6 +88,8 @@ class Entity(Write):
         self.cleared: list[str] | None = None
         self.moved: dict[str, Any] | None = None
         self.free: Any = NOTHING
+        self.apart = _NO_KEYS
+        self.urls: Any = None
         self.named: Any = NOTHING
         self.hub: Sequence[HubReference] = ()
         self.relink = False
@@ -328,8 +334,9 @@ def _normalise(entity: Entity, doc: dict[str, Any], plan: TypePlan, *, gen3: boo
         entity.free = doc.pop(EXTRA)
         entity.mode = "replace"
     if plan.is_data_file and "urls" in doc and "urls" not in plan.known:
-        doc = {key: value for key, value in doc.items() if key != "urls"}
-        entity.warn(["urls"], "Index records are not kept yet, so 'urls' is accepted and not stored.")
+        doc = dict(doc)
+        urls = doc.pop("urls")
+        entity.urls = None if urls == "" else urls
     entity.doc = doc
 
 

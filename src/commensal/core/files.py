@@ -24,7 +24,10 @@ FileState = str
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file. ``size`` in bytes; ``md5`` and ``sha256`` as hex text; ``blob`` is the store's key."""
+    """One file. ``size`` in bytes; ``md5`` and ``sha256`` as hex text; ``blob`` is the store's key.
+
+    ``private``: it belongs to a private result or its field, and is there for those alone who read by a grant.
+    """
 
     seq: int
     uuid: UUID
@@ -43,6 +46,7 @@ class File:
     created: datetime
     updated: datetime
     extra: Any = field(default=None)
+    private: bool = False
 
 
 def check_path(path: str) -> str:

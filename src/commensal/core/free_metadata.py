@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Literal, Protocol, cast
 
 from commensal.core.dictionary import NodeType
@@ -76,18 +76,20 @@ def split(
     props: Mapping[str, Any],
     extra: Any,
     validate: Callable[[str, Any], bool],
+    apart: Container[str] = (),
 ) -> tuple[dict[str, Any], Any]:
     """Return the record's new ``(props, extra)`` after metadata was written to it.
 
     ``replace`` is a whole new state (Pangea), ``merge`` touches the keys that are named and removes those that are
     null (ODM, Polly). ``validate(key, value)`` tells whether a property takes a value. Required properties survive a
-    replace that does not name them. Raises Malformed for what cannot be stored (rule 6).
+    replace that does not name them. ``apart``: keys of the metadata that mean something else than the property of that
+    name: they stay in ``extra``, and the property as it is. Raises Malformed for what cannot be stored (rule 6).
     """
     refuse_unstorable(metadata)
     new = dict(props)
     if mode == "replace":
         for key in props:
-            if settable(node, key) and not node.properties[key].required:
+            if settable(node, key) and key not in apart and not node.properties[key].required:
                 del new[key]
     if not isinstance(metadata, dict):
         return new, metadata
@@ -96,7 +98,7 @@ def split(
         rest = dict(cast("dict[str, Any]", extra))
     for key, value in cast("dict[str, Any]", metadata).items():
         rest.pop(key, None)
-        if settable(node, key):
+        if settable(node, key) and key not in apart:
             new.pop(key, None)
             if value is not None and validate(key, value):
                 new[key] = value
@@ -131,15 +133,19 @@ def take_declared(plan: Splitter, props: Mapping[str, Any], extra: Any) -> tuple
     return {**props, **taken}, {key: value for key, value in free.items() if key in props or key in rest}
 
 
-def read(node: NodeType, props: Mapping[str, Any], extra: Any) -> Any:
-    """Return a record's metadata as one value (rule 3): the set properties and ``extra``.
+def read(node: NodeType, props: Mapping[str, Any], extra: Any, apart: Container[str] = ()) -> Any:
+    """Return a record's metadata as one value (rule 3): the set properties, but those ``apart``, and ``extra``.
 
     A property wins over a key of the same name in ``extra``: the two meet only where another door has written the
     property later. Metadata that is no object comes back as it was written (rule 5).
     """
     if not isinstance(extra, dict):
         return extra
-    declared = {key: value for key, value in props.items() if value is not None and settable(node, key)}
+    if not props:
+        return cast("dict[str, Any]", extra)
+    declared = {
+        key: value for key, value in props.items() if value is not None and settable(node, key) and key not in apart
+    }
     return {**cast("dict[str, Any]", extra), **declared}
 
 

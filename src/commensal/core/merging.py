@@ -91,7 +91,11 @@ def change(
         props = {**props, **given}
         extra = record.extra
         if extra and isinstance(extra, dict) and not given.keys().isdisjoint(cast("dict[str, Any]", extra)):
-            entity.extra = {key: value for key, value in cast("dict[str, Any]", extra).items() if key not in given}
+            entity.extra = {
+                key: value
+                for key, value in cast("dict[str, Any]", extra).items()
+                if key not in given or key in entity.apart
+            }
     if None in given.values():
         props = {key: value for key, value in props.items() if value is not None}
     entity.props = props
@@ -149,7 +153,9 @@ def _apply_free(entity: Entity, props: Mapping[str, Any], extra: Any, given: dic
             extra = entity.free
         else:
             plan = entity.plan
-            merged, extra = split(plan.node, entity.free, entity.mode, props, extra, plan.validator.validate_property)
+            merged, extra = split(
+                plan.node, entity.free, entity.mode, props, extra, plan.validator.validate_property, entity.apart
+            )
     merged.update(given)
     if entity.moved:
         if not isinstance(extra, dict):

@@ -7,7 +7,7 @@ project, or on a program and then holds for all its projects, future ones too.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["ROLES", "ROLE_NAMES", "Access", "Grant", "PublicLevel", "Right", "Scope", "rights_of_role"]
 
@@ -140,6 +140,11 @@ class Scope:
     def empty(self) -> bool:
         """Tell whether no project can be inside."""
         return not (self.everything or self.programs or self.projects or self.public_level is not None)
+
+    @property
+    def granted(self) -> Scope:
+        """The same without public levels: where private results, and their files, are shown."""
+        return replace(self, public_level=None)
 
     def covers(self, *, program: int, project: int, public_level: int) -> bool:
         """Tell whether one project is inside; storage's WHERE gives the same answer (tested)."""

@@ -57,7 +57,8 @@ class Principal:
     ``user`` is the number (seq) of the account, None for anonymous callers, the operator and the
     system. ``scopes`` are those of the credential. ``only_program`` limits an Opal key to its
     program. ``session`` tells that a person signed in with a browser, which alone may make keys
-    for doors that demand it.
+    for doors that demand it. ``lent``: rights on projects (number, right) for one request, which a service lent
+    after it had decided what the request is about (``services.work_orders``).
     """
 
     kind: PrincipalKind
@@ -70,6 +71,7 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     only_program: int | None = None
     session: bool = False
+    lent: tuple[tuple[int, int], ...] = ()
     address: str = ""
     request_id: str = ""
     route: str = ""

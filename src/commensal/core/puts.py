@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -35,7 +36,8 @@ class Put(msgspec.Struct, frozen=True):
     ``type`` is a type's name, or ``role`` one of subject, sample, dataset, data_file, analysis. It is found by
     ``uuid``, else by ``submitter_id``; without either it is new and named ``<type>-<number>``. ``metadata`` is free
     metadata, written by ``mode`` (design, "Free metadata"); ``properties`` are declared properties. ``relink``: links
-    replace those of the same name.
+    replace those of the same name. ``apart``: keys of the metadata that mean something else than the property of that
+    name, and stay free. ``unlink``: hub links by name, of which none stays but those in ``links``.
     """
 
     type: str = ""
@@ -48,10 +50,15 @@ class Put(msgspec.Struct, frozen=True):
     properties: Mapping[str, Any] = {}
     links: Sequence[LinkTo] = ()
     relink: bool = False
+    apart: frozenset[str] = frozenset()
+    unlink: Sequence[str] = ()
 
 
 class PutResult(msgspec.Struct, frozen=True):
-    """What became of one put. ``changed`` is False when everything was equal already."""
+    """What became of one put. ``changed`` is False when everything was equal already.
+
+    From ``made`` on: the record as it stands afterwards, made and last changed at these times.
+    """
 
     seq: int
     uuid: UUID
@@ -59,6 +66,13 @@ class PutResult(msgspec.Struct, frozen=True):
     submitter_id: str
     created: bool
     changed: bool
+    made: datetime
+    at: datetime
+    label: str | None
+    state: str
+    props: dict[str, Any]
+    extra: Any
+    version: int
 
 
 def stored_type(dictionary: Dictionary, name: str) -> str | None:
@@ -105,6 +119,9 @@ def to_entity(index: int, put: Put, plans: Plans) -> Entity | str:
     entity.free = put.metadata
     entity.mode = put.mode
     entity.relink = put.relink
+    if put.unlink:
+        entity.cleared = [f"commensal.{name}" for name in put.unlink]
+    entity.apart = put.apart
     if put.links:
         hub: list[HubReference] = []
         for link in put.links:

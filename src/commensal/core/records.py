@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from commensal.core.projects import Mode, Project
+from commensal.core.projects import Mode, Program, Project
 
 __all__ = [
     "Deletion",
@@ -115,11 +115,15 @@ class Page:
 
 
 class ProjectRow:
-    """A project as the write path needs it, locked; ``dictionary`` is the version in use at this moment."""
+    """A project as the write path needs it, locked; ``dictionary`` is the version in use at this moment.
+
+    ``owner`` is its program, ``program`` the number of that.
+    """
 
     __slots__ = (
         "code",
         "dictionary",
+        "owner",
         "program",
         "program_code",
         "program_uuid",
@@ -129,9 +133,10 @@ class ProjectRow:
         "uuid",
     )
 
-    def __init__(self, project: Project, program_uuid: str, dictionary: int) -> None:
+    def __init__(self, project: Project, owner: Program, dictionary: int) -> None:
         self.project = project
-        self.program_uuid = program_uuid
+        self.owner = owner
+        self.program_uuid = str(owner.uuid)
         self.dictionary = dictionary
         self.seq = project.seq
         self.uuid = str(project.uuid)

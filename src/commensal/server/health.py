@@ -33,7 +33,8 @@ def health_face(edge: Any, authenticate: Any) -> Face:
     async def health(request: Request) -> Respond:
         if request.scope["query_string"] and "full" in request.query_params:
             await admin_only(request)
-            return json_answer(_full(edge), 200 if edge.ready else 503)
+            confined = await edge.services.file_jobs.confinement()
+            return json_answer({**_full(edge), "contents": confined}, 200 if edge.ready else 503)
         if edge.ready:
             return _OK
         request.exchange.add_header("Retry-After", "1")

@@ -150,11 +150,13 @@ def _sql(text: str) -> str:
     raise EngineMissing(f"--sql {text.partition('://')[0]}://… is not built yet: leave the option out.")
 
 
-def _allow_fetch(text: str) -> str:
-    raise EngineMissing(
-        f"--allow-fetch {text} is not built yet: no part of this version fetches foreign addresses. "
-        "Leave the option out."
-    )
+def _allow_fetch(text: str) -> tuple[str, ...]:
+    from commensal.storage.fetch.allowed import parse_allowed
+
+    entries = _list(text)
+    for entry in entries:
+        parse_allowed(entry)
+    return entries
 
 
 def _tls(text: str) -> str:
@@ -202,7 +204,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("tls", _tls, "CERT:KEY (PEM files), or auto for a self-signed certificate."),
     Option("plain_http", _one_of("allow", "redirect", "refuse"), "What to do with requests over plain HTTP."),
     Option("http_redirect_port", _number(1, 65535), "Also listen here for plain HTTP and redirect to https."),
-    Option("allow_fetch", _allow_fetch, "Hosts that imports may fetch from (later)."),
+    Option(
+        "allow_fetch",
+        _allow_fetch,
+        "Hosts that imports by link may fetch from: `HOST`, `HOST:PORT` or `*.DOMAIN`, by commas; none without it. "
+        "Hosts in private networks only by their own name.",
+    ),
     Option("anonymous", _switch, "Whether callers without a credential see what is public."),
     Option("registration", _one_of("open", "invite", "closed"), "Who may make an account."),
     Option("self_service", _switch, "Whether users may open programs of their own."),

@@ -17,7 +17,6 @@ from commensal.errors import CommensalError
 from commensal.server import first_steps
 from commensal.server.schema import bring_up
 from commensal.server.settings import Settings
-from commensal.storage.blobs.local import LocalBlobs
 
 __all__ = ["main"]
 
@@ -45,9 +44,10 @@ async def _run(config: PrepareConfig) -> None:
         seconds=CONNECT_SECONDS,
         tell=lambda text: _say("note", text=text),
     )
-    await asyncio.to_thread(LocalBlobs(settings.blob_folder).sweep)
     async with first_steps.open_services(settings, config.dsn, bytes.fromhex(config.master_key)) as services:
         await first_steps.load_dictionary(services, settings)
+        if "://" not in (settings.blobs or ""):  # a bucket, which answers slowly, is swept by the hourly job alone
+            await services.uploads.sweep()
         _say("prepared")
         if settings.demo:
             _say("demo", accounts=await first_steps.demo_accounts(services))

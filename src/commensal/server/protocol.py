@@ -50,6 +50,8 @@ class Protocol(HttpToolsProtocol):
         """Begin to wait for the end of this head."""
         self._wait_for_head()
         super().on_message_begin()
+        # Uvicorn lets an answer be made to its end for a caller who has gone: answers that are long ask this.
+        self.scope["commensal.gone"] = self.transport.is_closing  # pyright: ignore[reportGeneralTypeIssues]
 
     def on_headers_complete(self) -> None:
         """The head is whole."""

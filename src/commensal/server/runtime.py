@@ -29,6 +29,8 @@ CONNECTIONS = 48
 CHECK_SECONDS = 1.0
 #: How long a start waits for the database before it answers with 503.
 FIRST_SECONDS = 5.0
+#: When the start lines tell how the parser of files is confined.
+CONFINEMENT_SECONDS = 3.0
 
 
 def connections_per_worker(workers: int) -> int:
@@ -55,6 +57,11 @@ class Worker:
         self.app: ASGIApp = build_chain(self.edge)
         self._background = BackgroundTasks(self.services, log)
         self._watching: asyncio.Task[None] | None = None
+
+    async def tell_confinement(self, tell: Callable[[str], None]) -> None:
+        """Say what confines the process that parses files, a moment after the start, which it would slow down."""
+        await asyncio.sleep(CONFINEMENT_SECONDS)
+        tell(f"Files are parsed by a process of their own: {await self.services.file_jobs.confinement()}.")
 
     async def start(self, on_ready: Callable[[], None]) -> None:
         """Reach the database and start the tasks beside the requests; a database that is away is waited for later.

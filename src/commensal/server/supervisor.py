@@ -230,6 +230,8 @@ class Supervisor:
                 if not self._announced:
                     self._announced = True
                     self._on_ready()
+            elif line["kind"] == "note":
+                self._tell(line["text"])
             elif line["kind"] == "error":
                 self._failed = line["text"]
 

@@ -132,10 +132,15 @@ async def _run(config: WorkerConfig, log: Any) -> int:
             stop()
 
     loop.add_reader(0, supervisor_gone)
+    telling: asyncio.Task[None] | None = None
     try:
         await worker.start(on_ready=lambda: _tell("ready"))
+        if config.number == 0:
+            telling = asyncio.create_task(worker.tell_confinement(lambda text: _tell("note", text)))
         await asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in servers))
     finally:
+        if telling is not None:
+            telling.cancel()
         await worker.stop()
     return 0
 

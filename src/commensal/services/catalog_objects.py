@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -169,6 +169,12 @@ class CatalogObjects(CatalogParts):
             )  # fmt: skip
         await self._audit.read(principal, "object.list", program=owner, target=kind or "", n=len(found))
         return ItemPage(tuple(found), total, offset, limit)
+
+    async def objects_by(self, principal: Principal, numbers: Sequence[int]) -> list[CatalogObject]:
+        """Return those of these objects (by number) that the caller may read."""
+        async with self._database.read() as unit:
+            scope = await self._guard.scope(unit, principal, Right.READ)
+            return await self._objects.many(unit, scope, numbers, site=principal.signed_in)
 
     async def delete_object(self, principal: Principal, ref: Ref, *, version: int | None = None) -> CatalogObject:
         """Remove an object with its versions and return it as it was."""

@@ -25,15 +25,17 @@ class Collections(CatalogParts):
             raise Invalid(f"{project.project_id} is no collection: it owns its records.", field="collection")
         return project
 
-    async def add_members(self, principal: Principal, collection: Ref | Project, records: Sequence[int]) -> int:
+    async def add_members(
+        self, principal: Principal, collection: Ref | Project, records: Sequence[int], *, right: Right = Right.READ
+    ) -> int:
         """Add records (by number) to a collection; return how many were no members before.
 
-        Needs ``update`` on the collection and ``read`` on each record's project. Raises NotFound, and
+        Needs ``update`` on the collection and ``right`` on each record's project. Raises NotFound, and
         adds nothing, when there is a record that does not exist or may not be read.
         """
         async with self._database.begin() as unit:
             project = await self._collection(unit, principal, collection, Right.UPDATE)
-            scope = await self._guard.scope(unit, principal, Right.READ)
+            scope = await self._guard.scope(unit, principal, right)
             wanted = sorted(set(records))
             found = await self._collections.readable(unit, wanted, scope)
             absent = [number for number in wanted if number not in found]

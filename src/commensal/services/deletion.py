@@ -68,36 +68,48 @@ class Deletion:
         InvalidRows and nothing is deleted. Raises NotFound when one of ``refs`` is not in the project.
         """
         async with self._database.begin() as unit:
-            row = await self._locked(unit, principal, project)
-            asked = await self._asked(unit, row, refs)
-            going = await going_with(self._store, self._dictionaries, unit, row, asked)
-            await self._refuse(unit, row, going)
-            title = asked[0].shown if len(asked) == 1 else f"{len(asked)} records of {row.project_id}"
-            new = new_deletion(principal, "records", title, row, self._now().astimezone(UTC))
-            removed = await self._store.remove_records(unit, new, [one.seq for one in going], files=True)
-            await self._audit.write(
-                unit, principal, "records.delete", project=row.project, target=title, n=len(going),
-                details={"deletion": removed.id},
-            )  # fmt: skip
-            return _row(removed, new)
+            return await self.delete_records_in(unit, principal, project, refs)
+
+    async def delete_records_in(
+        self, unit: Unit, principal: Principal, project: Project | int, refs: Sequence[UUID | int]
+    ) -> DeletionRow:
+        """Do as :meth:`delete_records` inside a caller's transaction."""
+        row = await self._locked(unit, principal, project)
+        asked = await self._asked(unit, row, refs)
+        going = await going_with(self._store, self._dictionaries, unit, row, asked)
+        await self._refuse(unit, row, going)
+        title = asked[0].shown if len(asked) == 1 else f"{len(asked)} records of {row.project_id}"
+        new = new_deletion(principal, "records", title, row, self._now().astimezone(UTC))
+        removed = await self._store.remove_records(unit, new, [one.seq for one in going], files=True)
+        await self._audit.write(
+            unit, principal, "records.delete", project=row.project, target=title, n=len(going),
+            details={"deletion": removed.id},
+        )  # fmt: skip
+        return _row(removed, new)
 
     async def delete_files(
         self, principal: Principal, project: Project | int, files: Sequence[int], *, title: str = ""
     ) -> DeletionRow:
         """Delete files by number; the records that describe them stay. Needs ``delete``."""
         async with self._database.begin() as unit:
-            row = await self._locked(unit, principal, project)
-            new = new_deletion(
-                principal, "files", title or f"{len(files)} files of {row.project_id}", row, self._now().astimezone(UTC)
-            )
-            removed = await self._store.remove_files(unit, new, files)
-            if removed.counts["file"] != len(set(files)):
-                raise NotFound("There is no such file in this project.")
-            await self._audit.write(
-                unit, principal, "files.delete", project=row.project, target=new.title, n=len(files),
-                details={"deletion": removed.id},
-            )  # fmt: skip
-            return _row(removed, new)
+            return await self.delete_files_in(unit, principal, project, files, title=title)
+
+    async def delete_files_in(
+        self, unit: Unit, principal: Principal, project: Project | int, files: Sequence[int], *, title: str = ""
+    ) -> DeletionRow:
+        """Do as :meth:`delete_files` inside a caller's transaction."""
+        row = await self._locked(unit, principal, project)
+        if not await self._store.files_in(unit, files, row.seq):
+            raise NotFound("There is no such file in this project.")
+        new = new_deletion(
+            principal, "files", title or f"{len(files)} files of {row.project_id}", row, self._now().astimezone(UTC)
+        )
+        removed = await self._store.remove_files(unit, new, files)
+        await self._audit.write(
+            unit, principal, "files.delete", project=row.project, target=new.title, n=len(files),
+            details={"deletion": removed.id},
+        )  # fmt: skip
+        return _row(removed, new)
 
     # --- projects and programs --------------------------------------------------------------------
 
@@ -106,27 +118,33 @@ class Deletion:
     ) -> DeletionRow:
         """Delete a project; needs ``manage`` on its program, and ``delete`` on it when something is inside.
 
-        Without ``cascade`` one that holds records or files is refused (NotEmpty).
+        Without ``cascade`` one that holds records or files is refused (NotEmpty). Index records without bytes of ours,
+        which the deletion of data files leaves, go along.
         """
         async with self._database.begin() as unit:
-            row = await self._project(unit, project)
-            await self._guard.require(unit, principal, Right.MANAGE, program=row.program)
-            records, files = await self._store.contents(unit, [row.seq])
-            if records or files:
-                if not cascade:
-                    raise NotEmpty(
-                        f"The project {row.project_id} still holds {records} records and {files} files; "
-                        "delete them first."
-                    )
-                await self._guard.require(unit, principal, Right.DELETE, project=row.project)
-                await self._check_all(unit, row)
-            new = new_deletion(principal, "project", row.project_id, row, self._now().astimezone(UTC))
-            removed = await self._store.remove_projects(unit, new, [row.seq], None)
-            await self._audit.write(
-                unit, principal, "project.delete", program=row.program, project=row.seq, target=row.project_id,
-                n=sum(removed.counts.values()), details={"deletion": removed.id},
-            )  # fmt: skip
-            return _row(removed, new)
+            return await self.delete_project_in(unit, principal, project, cascade=cascade)
+
+    async def delete_project_in(
+        self, unit: Unit, principal: Principal, project: Project | int, *, cascade: bool = False
+    ) -> DeletionRow:
+        """Do as :meth:`delete_project` inside a caller's transaction."""
+        row = await self._project(unit, project)
+        await self._guard.require(unit, principal, Right.MANAGE, program=row.program)
+        records, files = await self._store.contents(unit, [row.seq])
+        if records or files:
+            if not cascade:
+                raise NotEmpty(
+                    f"The project {row.project_id} still holds {records} records and {files} files; delete them first."
+                )
+            await self._guard.require(unit, principal, Right.DELETE, project=row.project)
+            await self._check_all(unit, row)
+        new = new_deletion(principal, "project", row.project_id, row, self._now().astimezone(UTC))
+        removed = await self._store.remove_projects(unit, new, [row.seq], None)
+        await self._audit.write(
+            unit, principal, "project.delete", program=row.program, project=row.seq, target=row.project_id,
+            n=sum(removed.counts.values()), details={"deletion": removed.id},
+        )  # fmt: skip
+        return _row(removed, new)
 
     async def delete_program(self, principal: Principal, program: Program, *, cascade: bool = False) -> DeletionRow:
         """Delete a program; needs a site admin, or with ``cascade`` ``manage`` and ``delete`` on it.

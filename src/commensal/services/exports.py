@@ -141,6 +141,11 @@ class Exports:
         held = await self._guard.rights(unit, principal, project=row.project, by_grant_only=True)
         if not held & Right.READ:
             await self._guard.require(unit, principal, Right.READ | Right.DOWNLOAD, project=row.project)
+            if await self._store.any_private(unit, row.seq):
+                raise await self._guard.refused(
+                    principal, "export", project=row.project,
+                    sentence="This project has private results: those who hold a grant on it may export it.",
+                )  # fmt: skip
         return row
 
     async def require(self, principal: Principal, program: str, project: str) -> None:
@@ -155,7 +160,9 @@ class Exports:
             if held & Right.READ:
                 return True
             wanted = Right.READ | Right.DOWNLOAD
-            return await self._guard.rights(unit, principal, project=project) & wanted == wanted
+            if await self._guard.rights(unit, principal, project=project) & wanted != wanted:
+                return False
+            return not await self._store.any_private(unit, project.seq)
 
     # --- one type ---------------------------------------------------------------------------------
 

@@ -56,6 +56,13 @@ class FileJobs:
             if not await self.work():
                 await asyncio.sleep(IDLE * random.uniform(0.5, 1.5))  # noqa: S311 - spreads processes, no secret
 
+    async def confinement(self) -> str:
+        """Return in words what confines the process that parses files; for operators."""
+        try:
+            return await self._reader.check()
+        except Unavailable as error:
+            return f"none: {error.message}"
+
     def close(self) -> None:
         """End the separate processes; blocks for some milliseconds."""
         self._close()

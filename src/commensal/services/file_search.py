@@ -44,11 +44,14 @@ class FileSearch:
         offset: int = 0,
         limit: int = 100,
         contents: bool = False,
+        project: int | None = None,
     ) -> FilePage:
-        """Return a page of the files that match all nodes, among those the caller may read."""
+        """Return a page of the files that match all nodes, among those the caller may read (in one project)."""
         async with self._database.read() as unit:
             scope = await self._guard.scope(unit, principal, Right.READ)
-            found, total = await self._store.search(unit, scope, nodes, offset=offset, limit=limit, contents=contents)
+            found, total = await self._store.search(
+                unit, scope, nodes, offset=offset, limit=limit, contents=contents, project=project
+            )
         await self._audit.read(principal, "file.list", n=len(found))
         return FilePage(tuple(found), total)
 

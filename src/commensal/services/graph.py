@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from commensal.core.graph.model import Root
-from commensal.core.permissions import Right
+from commensal.core.permissions import Access, Right, Scope
 from commensal.core.principals import Principal
 from commensal.errors import TooLarge
 from commensal.services.audit import Audit
-from commensal.services.guard import Guard
+from commensal.services.guard import REMEMBER, Guard
 from commensal.services.turns import Turns
-from commensal.storage.ports import Database
+from commensal.storage.ports import Database, Unit
 from commensal.storage.ports.graph import GraphReads, Prepared
 
 __all__ = ["GraphQueries", "Prepared"]
@@ -29,15 +30,26 @@ class GraphQueries:
 
     Rows and links need ``read`` on their project (or a public level of read). Counts include projects where the
     caller holds ``aggregate`` only; small ones are hidden there (design, "Rights"). Programs are shown to everybody
-    when they are listed, else to those who may read something in them.
+    when they are listed, else to those who may read something in them. Private records are shown by grant only;
+    counts of whole types have them.
     """
 
-    def __init__(self, *, database: Database, reads: GraphReads, guard: Guard, audit: Audit) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        reads: GraphReads,
+        guard: Guard,
+        audit: Audit,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         self._reads = reads
         self._guard = guard
         self._audit = audit
         self._turns = Turns(AT_ONCE, TOGETHER)
+        self._monotonic = monotonic
+        self._private, self._private_until = True, float("-inf")
 
     def prepare(self, field: Root) -> Prepared:
         """Compile a root field once; the result answers any caller, any number of times."""
@@ -57,10 +69,11 @@ class GraphQueries:
             access = await self._guard.access(unit, principal)
             read, count = access.scope(Right.READ), access.scope(Right.AGGREGATE)
             least = self._guard.min_count
+            granted = await self._granted(unit, access)
             answers: list[str] = []
             size = 0
             for one in prepared:
-                text = await self._reads.answer(unit, one, read=read, count=count, min_count=least)
+                text = await self._reads.answer(unit, one, read=read, count=count, min_count=least, granted=granted)
                 size += len(text)
                 if size > MOST_ANSWER:
                     raise TooLarge(
@@ -70,6 +83,19 @@ class GraphQueries:
                 answers.append(text)
         await self._audit.read(principal, "records.query", target=prepared[0].key, n=len(prepared))
         return answers
+
+    async def _granted(self, unit: Unit, access: Access) -> Scope | None:
+        """Return where the caller may see private records, None where that hides nothing from him.
+
+        Whether there are any is remembered for a second.
+        """
+        granted = access.scope(Right.READ, by_grant_only=True)
+        if granted.everything and granted.only_program is None:
+            return None
+        if self._monotonic() >= self._private_until:
+            self._private = await self._reads.any_private(unit)
+            self._private_until = self._monotonic() + REMEMBER
+        return granted if self._private else None
 
     async def _allowed(self, principal: Principal) -> None:
         """Refuse those who may not even ask about the schema."""

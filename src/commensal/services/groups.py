@@ -24,6 +24,7 @@ from commensal.services.clock import Clock, utc_now
 from commensal.services.guard import Guard
 from commensal.storage.ports import Database, Unit
 from commensal.storage.ports.grants import GroupStore
+from commensal.storage.ports.people import Viewer
 
 __all__ = ["CURATOR_UUID", "Groups"]
 
@@ -112,14 +113,14 @@ class Groups:
         return ItemPage((*shown, *found), total + len(computed), offset, limit)
 
     async def members(self, principal: Principal, ref: GroupRef) -> list[Member]:
-        """Return the members of a group by e-mail; for its members, its maker and site admins."""
+        """Return the members of a group by e-mail; for its members, its maker and site admins.
+
+        Of ``Curator``, which everybody is in who has a place to write, those whom the caller sees (``People``).
+        """
         async with self._database.read() as unit:
             await self._guard.require_signed_in(unit, principal, "group.members")
             group = await self.find(unit, ref)
-            if group.computed:
-                found = await self._store.curators(unit, CREATING, self._now())
-            else:
-                found = await self._store.members(unit, group.seq)
+            found = await self.members_in(unit, group, viewer=await self.viewer(unit, principal))
             allowed = is_site_admin(principal) or (
                 principal.user is not None
                 and (principal.user == group.made_by or any(member.user == principal.user for member in found))
@@ -132,6 +133,19 @@ class Groups:
                 )
         await self._audit.read(principal, "group.members", target=group.name, n=len(found))
         return found
+
+    async def members_in(self, unit: Unit, group: Group, *, viewer: Viewer | None = None) -> list[Member]:
+        """Return the members of a group by e-mail inside a transaction: for services that have asked the guard.
+
+        ``viewer``: of ``Curator``, only those whom he sees.
+        """
+        if group.computed:
+            return await self._store.curators(unit, CREATING, self._now(), viewer=viewer)
+        return await self._store.members(unit, group.seq)
+
+    async def viewer(self, unit: Unit, principal: Principal) -> Viewer:
+        """Return whose accounts a caller sees, as in ``People``: his own, and those of his programs."""
+        return Viewer(principal.user, await self._guard.seen_programs(unit, principal), is_site_admin(principal))
 
     async def is_curator(self, principal: Principal) -> bool:
         """Tell whether the caller holds ``create`` somewhere."""
@@ -219,6 +233,36 @@ class Groups:
             )
         self._guard.forget()
         return removed
+
+    async def change(
+        self,
+        principal: Principal,
+        ref: GroupRef,
+        *,
+        name: str | None = None,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+    ) -> Group:
+        """Rename a group and change its members (by e-mail) in one transaction; its maker and site admins."""
+        async with self._database.begin() as unit:
+            group = await self._editable(unit, principal, ref, "group.change")
+            if name is not None and name != group.name:
+                name = _checked(name)
+                if not await self._store.rename(unit, group.seq, name=name, name_folded=names.fold(name)):
+                    raise AlreadyExists(f"A group with the name {name!r} already exists.", field="name")
+            going, coming = await self._users(unit, remove), await self._users(unit, add)
+            if going:
+                await self._keep_owners(unit, principal, group, going)
+                await self._store.remove_members(unit, group.seq, going)
+            if coming:
+                await self._store.add_members(unit, group.seq, coming, added_by=principal.user, added=self._now())
+            await self._audit.write(
+                unit, principal, "group.change", target=group.name, n=len(going) + len(coming),
+                details={"name": name, "added": coming, "removed": going},
+            )  # fmt: skip
+            group = await self.find(unit, group.seq)
+        self._guard.forget()
+        return group
 
     async def _keep_owners(self, unit: Unit, principal: Principal, group: Group, users: Sequence[int] | None) -> None:
         """Refuse what would leave a program without an owner, as taking the grant away would be (``Grants``)."""

@@ -61,6 +61,11 @@ class Guard:
 
     # --- what a caller holds ----------------------------------------------------------------------
 
+    @property
+    def anonymous(self) -> bool:
+        """Whether callers without an account see what is public."""
+        return self._anonymous
+
     async def access(self, unit: Unit, principal: Principal) -> Access:
         """Return all that a caller holds; at most one statement, none within a second of the last.
 
@@ -74,11 +79,14 @@ class Guard:
                 raise Unauthenticated("Sign in, or send a valid token: this site has no anonymous access.")
             return Access(public=True, only_program=principal.only_program)
         held = await self._user(unit, principal.user)
+        projects = held.projects
+        for project, right in principal.lent:
+            projects = {**projects, project: projects.get(project, NO_RIGHTS) | Right(right)}
         return Access(
             site_admin=principal.site_admin,
             public=True,
             programs=held.programs,
-            projects=held.projects,
+            projects=projects,
             only_program=principal.only_program,
         )
 
@@ -145,6 +153,10 @@ class Guard:
         if project is None:
             return access.rights(program=number, project=None)
         return access.rights(program=number, project=project.seq, public_level=int(project.public_level))
+
+    async def sees_private(self, unit: Unit, principal: Principal, project: Project) -> bool:
+        """Tell whether a caller reads a project by a grant: nobody else is shown private results and their files."""
+        return bool(await self.rights(unit, principal, project=project, by_grant_only=True) & Right.READ)
 
     # --- decisions --------------------------------------------------------------------------------
 

@@ -71,6 +71,8 @@ class Moving:
     ) -> Moved:
         """Move records (with the results, fields and files below them) and files (by number) to another project.
 
+        Files, also index records without bytes of ours, that only data files among these records name go along.
+
         Needs ``delete`` in ``source`` and ``create`` in ``target``. Links that would then cross projects are refused
         by name when one of the projects is strict (InvalidRows), and cut when both are open. Raises AlreadyExists for
         a name that the target has already, NotFound for what is not in the source, InvalidRows for records of an open
@@ -91,6 +93,8 @@ class Moving:
             asked = await asked_records(self._reads, unit, old, refs) if refs else []
             going = await going_with(self._store, self._dictionaries, unit, old, asked) if asked else []
             seqs = [record.seq for record in going]
+            if seqs:
+                files = list({*files, *await self._moves.named_files(unit, seqs, old.seq)})
             names = {one.seq: f"{one.type.removeprefix('commensal.')} {one.submitter_id}" for one in going}
             crossing = await self._crossing(unit, old, names)
             if crossing and (old.strict or new.strict):

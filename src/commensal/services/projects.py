@@ -123,6 +123,7 @@ class Projects(Programs, CatalogParts):
         return project
 
     async def _title_taken(self, unit: Unit, title: str, *, by_other_than: int | None = None) -> bool:
+        await self._projects.lock_title(unit, title)
         found = await self._projects.titled(unit, title)
         return any(project.seq != by_other_than for project in found)
 
@@ -279,16 +280,19 @@ class Projects(Programs, CatalogParts):
         extra: Any = UNCHANGED,
         kind: ProjectKind | str | None = None,
         unique_title: bool = False,
+        more: Mapping[str, Any] | None = None,
+        public: PublicLevel | None = None,
     ) -> Project:
         """Change title, kind, properties (all of them) or free metadata; needs ``update``.
 
-        ``availability_type`` among the properties changes the public level when it differs, which needs ``manage``.
+        ``availability_type`` among the properties changes the public level when it differs, which needs ``manage``;
+        so does ``public``. ``more`` is laid over the stored properties.
         """
         async with self._database.begin() as unit:
             project = await self._project(unit, principal, ref, Right.UPDATE, lock=True)
             return await self.update_project_in(
                 unit, principal, project, title=title, properties=properties, extra=extra, kind=kind,
-                unique_title=unique_title,
+                unique_title=unique_title, more=more, public=public,
             )  # fmt: skip
 
     async def update_project_in(
@@ -302,6 +306,8 @@ class Projects(Programs, CatalogParts):
         extra: Any = UNCHANGED,
         kind: ProjectKind | str | None = None,
         unique_title: bool = False,
+        more: Mapping[str, Any] | None = None,
+        public: PublicLevel | None = None,
     ) -> Project:
         """Change a locked project inside a transaction: for services that have asked the guard."""
         level = project.public_level
@@ -309,6 +315,10 @@ class Projects(Programs, CatalogParts):
         if properties is not None:
             kept = checked_properties(properties)
             level = level_of_availability(kept.pop(AVAILABILITY, None), level)
+        if more is not None:
+            kept = {**kept, **checked_properties(more)}
+        if public is not None:
+            level = public
         if extra is not UNCHANGED:
             checked_properties(None, extra)
         if title is not None and title != project.title:
@@ -325,7 +335,7 @@ class Projects(Programs, CatalogParts):
         if level != project.public_level:
             await self._guard.require(unit, principal, Right.MANAGE, project=project)
             wanted = await self._at_level(unit, wanted, level)
-        changed = await self._write(unit, wanted)
+        changed = await self._write(unit, principal, wanted)
         await self._audit.write(unit, principal, "project.update", project=project, target=project.project_id)
         return changed
 
@@ -340,7 +350,7 @@ class Projects(Programs, CatalogParts):
         async with self._database.begin() as unit:
             project = await self._project(unit, principal, ref, Right.MANAGE, lock=True)
             names.check_project_code(code)
-            changed = await self._write(unit, replace(project, code=code, polly_code=names.polly_form(code)))
+            changed = await self._write(unit, principal, replace(project, code=code, polly_code=names.polly_form(code)))
             await self._audit.write(
                 unit, principal, "project.rename", project=project, target=changed.project_id,
                 details={"was": project.project_id},
@@ -351,7 +361,7 @@ class Projects(Programs, CatalogParts):
         """Set what everybody may do in a project; needs ``manage``. Raises Invalid where patients forbid it."""
         async with self._database.begin() as unit:
             project = await self._project(unit, principal, ref, Right.MANAGE, lock=True)
-            changed = await self._write(unit, await self._at_level(unit, project, level))
+            changed = await self._write(unit, principal, await self._at_level(unit, project, level))
             await self._audit.write(
                 unit, principal, "project.public", project=project, target=project.project_id,
                 details={"level": level.word, "was": project.public_level.word},
@@ -374,7 +384,7 @@ class Projects(Programs, CatalogParts):
             project = await self._project(unit, principal, ref, Right.MANAGE, lock=True)
             if mode == Mode.STRICT and project.mode != Mode.STRICT:
                 await self._strictly(unit, project)
-            changed = await self._write(unit, replace(project, mode=mode))
+            changed = await self._write(unit, principal, replace(project, mode=mode))
             await self._audit.write(
                 unit, principal, "project.mode", project=project, target=project.project_id, details={"mode": str(mode)}
             )
@@ -411,14 +421,16 @@ class Projects(Programs, CatalogParts):
             if released and project.state != "submitted":
                 raise StateConflict(f"Project is in state {project.state!r}; only a submitted project can be released.")
             changed = await self._write(
-                unit, replace(project, state=state, released=project.released if released is None else released)
+                unit,
+                principal,
+                replace(project, state=state, released=project.released if released is None else released),
             )
             await self._audit.write(
                 unit, principal, "project.state", project=project, target=project.project_id, details={"state": state}
             )
         return changed
 
-    async def _write(self, unit: Unit, project: Project) -> Project:
+    async def _write(self, unit: Unit, principal: Principal, project: Project) -> Project:
         changed = await self._projects.update(
             unit,
             project.seq,
@@ -433,6 +445,8 @@ class Projects(Programs, CatalogParts):
             properties=project.properties,
             extra=project.extra,
             updated=self._now(),
+            who=principal.user,
+            door=str(principal.door),
         )
         if changed is None:
             raise AlreadyExists(f"The project code {project.code!r} is taken on this site.", field="code")

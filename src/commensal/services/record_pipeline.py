@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import uuid4
 
 from commensal.core.entities import Entity, Reading
 from commensal.core.ids import uuid7_texts
@@ -24,6 +23,8 @@ from commensal.storage.ports.records import RecordWrites, Stamp, TransactionRow
 
 #: After this many entities, other requests have their turn.
 TURN = 1_000
+#: Up to how many new records are written by one statement.
+FEW = 8
 
 __all__ = ["Rules", "as_target", "prepare", "rules_for", "write"]
 
@@ -38,10 +39,20 @@ class Rules:
 
 
 async def prepare(
-    store: RecordWrites, unit: Unit, project: ProjectRow, reading: Reading, rules: Rules, plans: Plans
+    store: RecordWrites,
+    unit: Unit,
+    project: ProjectRow,
+    reading: Reading,
+    rules: Rules,
+    plans: Plans,
+    *,
+    unseen: bool = False,
 ) -> None:
-    """Find out what each entity does (create or update) and everything that is wrong with it; two or three reads."""
-    found, records = await _look_up(store, unit, project, reading)
+    """Find out what each entity does (create or update) and everything that is wrong with it; two or three reads.
+
+    ``unseen``: nobody looks whether new names are taken; the write is a Clash then, and the next try must look.
+    """
+    found, records = await _look_up(store, unit, project, reading, unseen=unseen and not reading.by_id)
     existing: dict[int, tuple[Entity, Record]] = {}
     live: list[Entity] = []
     for entity in reading.entities:
@@ -107,8 +118,15 @@ async def write(
         counts[entity.type] = counts.get(entity.type, 0) + 1
     for entity in changed:
         counts.setdefault(entity.type, 0)
+    if log is None and transaction is None and _few(created, changed):
+        uuids = uuid7_texts(int(now.timestamp() * 1000), len(created))
+        for entity, uuid in zip(created, uuids, strict=True):
+            entity.uuid = entity.given_id or uuid
+        stamp = Stamp(project.seq, principal.user, str(principal.door), now, None, {})
+        for entity, (seq, _) in zip(created, await store.create(unit, stamp, counts, created), strict=True):
+            entity.seq = seq
+        return None
     given = await store.allocate(unit, project.seq, counts, len(created), log)
-    gen3 = principal.door is Door.GEN3
     number = given.transaction if log is not None else transaction
     work = (lambda: meanwhile(number)) if meanwhile is not None and number is not None else None
     if not counts:
@@ -120,8 +138,6 @@ async def write(
     for entity, seq, uuid in zip(created, given.seqs, uuids, strict=True):
         entity.seq = seq
         entity.uuid = entity.given_id or uuid
-        if gen3 and entity.plan.is_data_file:
-            _name_object(entity)
         if not entity.folded:
             name = default_submitter_id(entity.type, seq)
             entity.submitter_id = f"{name}_2" if (entity.type, fold(name)) in taken else name
@@ -130,6 +146,15 @@ async def write(
     await store.insert(unit, stamp, created, work)
     await store.update(unit, stamp, changed)
     return number
+
+
+def _few(created: Sequence[Entity], changed: Sequence[Entity]) -> bool:
+    """Tell whether there are but a few new records, which have names and hang on nothing that is new itself."""
+    return (
+        0 < len(created) <= FEW
+        and not changed
+        and all(entity.folded and all(target.seq for _, target in entity.added) for entity in created)
+    )
 
 
 async def _taken_names(
@@ -158,14 +183,8 @@ def _tell_missing(entity: Entity, records: dict[str, Record], found: Found) -> N
             entity.error(error.keys, error.message, error.type)
 
 
-def _name_object(entity: Entity) -> None:
-    """Give a new data file that names no object the id of its object to come (contracts/gen3.md 4.8, case 4)."""
-    if "object_id" in entity.plan.stored and "object_id" not in entity.props:
-        entity.props["object_id"] = str(uuid4())
-
-
 async def _look_up(
-    store: RecordWrites, unit: Unit, project: ProjectRow, reading: Reading
+    store: RecordWrites, unit: Unit, project: ProjectRow, reading: Reading, *, unseen: bool = False
 ) -> tuple[Found, dict[str, Record]]:
     """Find all entities and all targets with one statement; records by ``<type>/<folded name>`` and by uuid.
 
@@ -181,7 +200,9 @@ async def _look_up(
             names[type_name] = rest
     found = Found()
     records: dict[str, Record] = {}
-    whole: dict[str, Mapping[str, Entity]] = {type_name: own for type_name, own in reading.by_name.items() if own}
+    whole: dict[str, Mapping[str, Entity]] = {
+        type_name: own for type_name, own in reading.by_name.items() if own and not unseen
+    }
     if reading.by_id:
         for type_name, own in reading.by_name.items():
             names.setdefault(type_name, {}).update(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from commensal.core.names import fold
 from commensal.core.permissions import Right
 from commensal.core.plans import TypePlan
 from commensal.core.principals import Principal
-from commensal.core.projects import Project
+from commensal.core.projects import Project, ProjectKind
 from commensal.core.puts import Put, PutResult, stored_type, to_entity
 from commensal.core.records import Linked, Page, ProjectRow, Record, RecordVersion
 from commensal.errors import BadRequest, InvalidRows, NotFound, Problem, Unavailable
@@ -75,12 +75,35 @@ class Records:
         Needs ``create`` for new records and ``update`` for changed ones. Raises InvalidRows that names every bad item
         by its place (``row`` from 1) and field. ``update_only`` refuses items that are not there yet.
         """
-        for lock in LOCKS:
+        for attempt, lock in enumerate(LOCKS):
             try:
                 async with self._database.begin() as unit:
                     return await self.put_in(
-                        unit, principal, project, items, create_only=create_only, update_only=update_only, lock=lock
+                        unit, principal, project, items, create_only=create_only, update_only=update_only, lock=lock,
+                        unseen=create_only and not attempt,
+                    )  # fmt: skip
+            except Clash:
+                continue
+        raise Unavailable("Others are writing the same records at this moment; nothing was written, try again.")
+
+    async def add(
+        self, principal: Principal, project: UUID, items: Sequence[Put]
+    ) -> tuple[ProjectRow, list[PutResult]]:
+        """Make new records in the project of this uuid, all or none; returns the project, with its program, too.
+
+        Raises NotFound for no project, or a collection, which has no records of its own, and as ``put``.
+        """
+        for attempt, lock in enumerate(LOCKS):
+            try:
+                async with self._database.begin() as unit:
+                    await self._guard.access(unit, principal)
+                    row = await self._writes.project_by_uuid(unit, project, lock=lock)
+                    if row is None or row.project.kind is ProjectKind.COLLECTION:
+                        raise NotFound("There is no such project.")
+                    done = await self._put(
+                        unit, principal, row, items, create_only=True, update_only=False, unseen=not attempt
                     )
+                    return row, done
             except Clash:
                 continue
         raise Unavailable("Others are writing the same records at this moment; nothing was written, try again.")
@@ -95,11 +118,28 @@ class Records:
         create_only: bool = False,
         update_only: bool = False,
         lock: str = "share",
+        unseen: bool = False,
     ) -> list[PutResult]:
         """Do as :meth:`put` inside a caller's transaction. Raises ``Clash`` when another writer was faster: begin
         the whole transaction again. ``lock`` is that of the project's row: ``update`` keeps other writers out.
+        ``unseen``, for a first try with ``create_only``: a name that is taken is a Clash, which saves a look.
         """
         row = await self._project(unit, project, lock=lock)
+        return await self._put(
+            unit, principal, row, items, create_only=create_only, update_only=update_only, unseen=unseen
+        )
+
+    async def _put(
+        self,
+        unit: Unit,
+        principal: Principal,
+        row: ProjectRow,
+        items: Sequence[Put],
+        *,
+        create_only: bool,
+        update_only: bool,
+        unseen: bool,
+    ) -> list[PutResult]:
         held = await self._guard.rights(unit, principal, project=row.project)
         if not held & (Right.CREATE | Right.UPDATE):
             await self._guard.require(unit, principal, Right.CREATE, project=row.project)
@@ -118,7 +158,7 @@ class Records:
         if _suspicious(items):
             _refuse_unstorable(items)
         read_entities(reading, groups, row, relaxed=rules.relaxed, create_only=create_only, suspicious=False)
-        await prepare(self._writes, unit, row, reading, rules, used.plans)
+        await prepare(self._writes, unit, row, reading, rules, used.plans, unseen=unseen)
         needed = Right(0)
         for entity in reading.entities:
             needed |= Right.CREATE if entity.action == "create" else Right.UPDATE if entity.action else Right(0)
@@ -133,23 +173,14 @@ class Records:
             raise InvalidRows(
                 f"{count} of {len(items)} records cannot be written; nothing was changed. {problems[0]}", problems
             )
-        await write(self._writes, unit, row, reading.entities, principal, self._now().astimezone(UTC), None)
+        now = self._now().astimezone(UTC)
+        await write(self._writes, unit, row, reading.entities, principal, now, None)
         changed = sum(1 for entity in reading.entities if not entity.unchanged)
         if changed:
             await self._audit.write(
                 unit, principal, "records.put", project=row.project, target=row.project_id, n=changed
             )
-        return [
-            PutResult(
-                entity.seq,
-                UUID(entity.uuid),
-                entity.type,
-                entity.submitter_id,
-                entity.action == "create",
-                not entity.unchanged,
-            )
-            for entity in reading.entities
-        ]
+        return [_done(entity, now) for entity in reading.entities]
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -159,6 +190,8 @@ class Records:
             record = await self._one(unit, ref)
             row = await self._project(unit, record.project, lock="none")
             await self._guard.require(unit, principal, right, project=row.project)
+            if await self._hidden(unit, principal, row.project, [record.seq]):
+                await self._guard.require(unit, principal, Right.READ, project=row.project, by_grant_only=True)
         await self._audit.read(principal, "records.read", project=row.project, target=str(record.uuid))
         return record
 
@@ -169,14 +202,20 @@ class Records:
             uuids = [str(ref) for ref in refs if isinstance(ref, UUID)]
             found = await self._reads.by_seqs(unit, seqs) if seqs else []
             found += await self._reads.by_uuids(unit, uuids) if uuids else []
-            scope = await self._guard.scope(unit, principal, Right.READ)
+            access = await self._guard.access(unit, principal)
+            scope, granted = access.scope(Right.READ), access.scope(Right.READ, by_grant_only=True)
             projects = await self._reads.projects(unit, list({record.project for record in found}))
-        allowed = {
-            seq
-            for seq, (program, level) in projects.items()
-            if scope.covers(program=program, project=seq, public_level=level)
-        }
-        return [record for record in found if record.project in allowed]
+            allowed, own = (
+                {
+                    seq
+                    for seq, (program, level) in projects.items()
+                    if one.covers(program=program, project=seq, public_level=level)
+                }
+                for one in (scope, granted)
+            )
+            asked = [record.seq for record in found if record.project in allowed - own]
+            hidden = await self._reads.private_among(unit, asked) if asked else set[int]()
+        return [record for record in found if record.project in allowed and record.seq not in hidden]
 
     async def find(
         self, principal: Principal, project: Project | int, type_name: str, submitter_id: str
@@ -194,6 +233,8 @@ class Records:
             types = await self._types(unit, [type_name])
             folded = [fold(name) for name in submitter_ids]
             found = await self._reads.by_names(unit, row.seq, types, folded)
+            hidden = await self._hidden(unit, principal, row.project, [record.seq for record in found])
+            found = [record for record in found if record.seq not in hidden]
         await self._audit.read(principal, "records.read", project=row.project, n=len(found))
         return found
 
@@ -216,6 +257,8 @@ class Records:
             row = await self._readable(unit, principal, project)
             names = None if types is None else await self._types(unit, types)
             rows, total = await self._reads.page(unit, row.seq, names, search=search, offset=offset, limit=limit)
+            hidden = await self._hidden(unit, principal, row.project, [record.seq for record in rows])
+            rows = [record for record in rows if record.seq not in hidden]
         await self._audit.read(principal, "records.list", project=row.project, n=len(rows))
         return Page(rows, total, offset, limit)
 
@@ -230,8 +273,10 @@ class Records:
     async def links(self, principal: Principal, project: Project | int, record: Record) -> list[Linked]:
         """Return what a record is linked with, both ways: links that start here first."""
         async with self._database.read() as unit:
-            await self._of(unit, principal, project, record)
-            return (await self._reads.links(unit, [record.seq])).get(record.seq, [])
+            row = await self._of(unit, principal, project, record)
+            found = (await self._reads.links(unit, [record.seq])).get(record.seq, [])
+            hidden = await self._hidden(unit, principal, row.project, [record.seq, *(one.seq for one in found)])
+        return [] if record.seq in hidden else [one for one in found if one.seq not in hidden]
 
     async def links_of(
         self, principal: Principal, project: Project | int, records: Sequence[Record]
@@ -241,12 +286,19 @@ class Records:
             row = await self._readable(unit, principal, project)
             if any(record.project != row.seq for record in records):
                 raise NotFound("There is no such record in this project.")
-            return await self._reads.links(unit, [record.seq for record in records])
+            found = await self._reads.links(unit, [record.seq for record in records])
+            every = [*found, *(one.seq for links in found.values() for one in links)]
+            hidden = await self._hidden(unit, principal, row.project, every)
+        return {
+            seq: [one for one in links if one.seq not in hidden] for seq, links in found.items() if seq not in hidden
+        }
 
     async def versions(self, principal: Principal, project: Project | int, record: Record) -> list[RecordVersion]:
         """Return a record's history, oldest first, with what it was before and after each step."""
         async with self._database.read() as unit:
-            await self._of(unit, principal, project, record)
+            row = await self._of(unit, principal, project, record)
+            if await self._hidden(unit, principal, row.project, [record.seq]):
+                await self._guard.require(unit, principal, Right.READ, project=row.project, by_grant_only=True)
             return await self._reads.versions(unit, record.seq)
 
     async def metadata(self, record: Record) -> Any:
@@ -295,10 +347,18 @@ class Records:
         await self._guard.require(unit, principal, Right.READ, project=row.project)
         return row
 
-    async def _of(self, unit: Unit, principal: Principal, project: Project | int, record: Record) -> None:
+    async def _of(self, unit: Unit, principal: Principal, project: Project | int, record: Record) -> ProjectRow:
         row = await self._readable(unit, principal, project)
         if record.project != row.seq:
             raise NotFound("There is no such record in this project.")
+        return row
+
+    async def _hidden(self, unit: Unit, principal: Principal, project: Project, seqs: Sequence[int]) -> set[int]:
+        """Return which of these records of a readable project the caller has no grant to see; mostly no statement."""
+        if not seqs:
+            return set()
+        held = await self._guard.rights(unit, principal, project=project, by_grant_only=True)
+        return set() if held & Right.READ else await self._reads.private_among(unit, seqs)
 
     async def _one(self, unit: Unit, ref: UUID | int | str) -> Record:
         if isinstance(ref, str) and not is_uuid(ref):
@@ -321,6 +381,25 @@ class Records:
             else:
                 found[stored_type(dictionary, name) or name] = None
         return list(found)
+
+
+def _done(entity: Entity, now: datetime) -> PutResult:
+    before = entity.before
+    return PutResult(
+        entity.seq,
+        UUID(entity.uuid),
+        entity.type,
+        entity.submitter_id,
+        entity.action == "create",
+        not entity.unchanged,
+        now if before is None else before.created,
+        now if before is None or not entity.unchanged else before.updated,
+        entity.label,
+        entity.state,
+        entity.props,
+        entity.extra,
+        entity.version if before is None or not entity.unchanged else before.version,
+    )
 
 
 def _suspicious(items: Sequence[Put]) -> bool:

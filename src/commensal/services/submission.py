@@ -22,6 +22,7 @@ from commensal.core.records import ProjectRow, SubmissionResult
 from commensal.errors import NotFound, StateConflict, Unavailable
 from commensal.services.audit import Audit
 from commensal.services.clock import Clock, utc_now
+from commensal.services.data_files import DataFiles
 from commensal.services.dictionaries import Dictionaries
 from commensal.services.guard import Guard
 from commensal.services.record_pipeline import prepare, rules_for, write
@@ -49,6 +50,7 @@ class Submission:
         database: Database,
         store: RecordWrites,
         dictionaries: Dictionaries,
+        data_files: DataFiles,
         guard: Guard,
         audit: Audit,
         now: Clock = utc_now,
@@ -56,6 +58,7 @@ class Submission:
         self._database = database
         self._store = store
         self._dictionaries = dictionaries
+        self._data_files = data_files
         self._guard = guard
         self._audit = audit
         self._now = now
@@ -145,12 +148,20 @@ class Submission:
         reading = read() if len(documents) <= LARGE else await asyncio.to_thread(read)
         if reading.entities:
             await prepare(self._store, unit, row, reading, rules, used.plans)
+        indexed = None
+        if any(plan.is_data_file for name in reading.by_name if (plan := used.plans.stored(name)) is not None):
+            indexed = await self._data_files.prepare(
+                unit, principal, row, reading.entities, gen3=rules.gen3, lock=not dry_run
+            )
         bad = reading.bad
         role = "create" if create_only else "update"
         begun = transaction is not None
         log = None if begun else transaction_row(row, principal, role=role, failed=bad, dry_run=dry_run)
         entities = () if bad or dry_run else reading.entities
         answers: list[tuple[SubmissionResult, str]] = []
+        now = self._now().astimezone(UTC)
+        if indexed is not None and entities:
+            await self._data_files.write(unit, principal, row, indexed, now)
 
         def answer(number: int) -> None:
             result = submission_result(reading, number, row.project_id, create_only=create_only, dry_run=dry_run)
@@ -162,7 +173,7 @@ class Submission:
             row,
             entities,
             principal,
-            self._now().astimezone(UTC),
+            now,
             log,
             transaction=transaction,
             meanwhile=answer,

@@ -15,7 +15,7 @@ __all__ = ["ALWAYS_SYSTEM", "OPEN_TYPES", "ROLE_NAMES", "SUBJECT_TYPES", "comput
 ROLE_NAMES = ("subject", "sample", "data_file", "dataset", "analysis")
 
 #: Types of ours that no site's dictionary shows, not even our own open one.
-ALWAYS_SYSTEM = ("genome", "clinical_report", "case_container", "import_group")
+ALWAYS_SYSTEM = ("genome", "clinical_report", "case_container", "import_group", "library", "preparation")
 
 #: Types of our open dictionary that other doors need; system types where the site's dictionary is another.
 OPEN_TYPES = ("subject", "sample", "dataset", "analysis_result", "result_field", "data_file")

@@ -49,7 +49,9 @@ def choose_face(app: ASGIApp, edge: Edge) -> ASGIApp:
         exchange: Exchange = scope["commensal"]
         if scope["raw_path"][:2] == b"//":
             # Clients that join an address and a path by a slash of their own (the Gen3 SDK's curl) send two.
-            scope["raw_path"] = b"/" + scope["raw_path"].lstrip(b"/")
+            path = scope["raw_path"].lstrip(b"/")
+            exchange.lead = "/" * (len(scope["raw_path"]) - len(path) - 1)
+            scope["raw_path"] = b"/" + path
             scope["path"] = "/" + scope["path"].lstrip("/")
         face = exchange.face
         if face is _NO_POLLY:

@@ -74,7 +74,9 @@ class ContentsPool:
 
     async def check(self) -> str:
         """Start a process and return :meth:`confinement`, for the lines that ``serve`` prints. Raises Unavailable."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, lambda: self._give_back(self._take()))
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, lambda: self._give_back(self._take()))
+        loop.call_later(self._idle_seconds + 0.1, self._end_idle)
         return self._confinement
 
     def confinement(self) -> str:

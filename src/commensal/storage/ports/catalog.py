@@ -155,6 +155,10 @@ class ProjectStore(Protocol):
         """Return a program's default project for cases: the oldest whose code is ``<program>_cases`` (or ``_2``, …)."""
         ...
 
+    async def lock_title(self, unit: Unit, title: str) -> None:
+        """Make others who ask for the same title (any case) wait until the transaction ends."""
+        ...
+
     async def titled(self, unit: Unit, title: str) -> list[Project]:
         """Return the projects of this title, without case, oldest first (at most ten)."""
         ...
@@ -193,8 +197,10 @@ class ProjectStore(Protocol):
         properties: Mapping[str, Any],
         extra: Any,
         updated: datetime,
+        who: int | None = None,
+        door: str = "",
     ) -> Project | None:
-        """Write a project; None when its code is taken."""
+        """Write a project, and its next version when title, properties or extra change; None when its code is taken."""
         ...
 
     async def empty(self, unit: Unit, project: int) -> bool:
@@ -247,6 +253,10 @@ class ObjectStore(Protocol):
         self, unit: Unit, program: int | None, kind: str, name_folded: str, *, lock: bool = False
     ) -> CatalogObject | None:
         """Return an object of a program, or of the site, by kind and name."""
+        ...
+
+    async def many(self, unit: Unit, scope: Scope, seqs: Sequence[int], *, site: bool) -> list[CatalogObject]:
+        """Return the objects among these numbers inside the scope, with those of the site if ``site``."""
         ...
 
     async def add(

@@ -53,6 +53,10 @@ class ContentsReader(Protocol):
         """
         ...
 
+    async def check(self) -> str:
+        """Start a separate process and return :meth:`confinement`. Raises Unavailable."""
+        ...
+
     def confinement(self) -> str:
         """Return in words what keeps the separate process from harm, for operators."""
         ...

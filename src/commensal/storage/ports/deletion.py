@@ -83,7 +83,7 @@ class DeletionStore(Protocol):
         ...
 
     async def contents(self, unit: Unit, projects: Sequence[int]) -> tuple[int, int]:
-        """Return how many records and files these projects have."""
+        """Return how many records, and files with bytes of ours, these projects have."""
         ...
 
     async def projects_of(self, unit: Unit, program: int) -> list[int]:
@@ -128,6 +128,10 @@ class DeletionStore(Protocol):
 
 class MoveStore(Protocol):
     """Records from one project to another."""
+
+    async def named_files(self, unit: Unit, seqs: Sequence[int], project: int) -> list[int]:
+        """Return the files of a project that these records name by ``object_id``, and no other record of it does."""
+        ...
 
     async def taken(self, unit: Unit, seqs: Sequence[int], project: int, files: Sequence[int] = ()) -> list[str]:
         """Return what in a project has the name of one of these records, or the path of one of their files."""

@@ -17,6 +17,10 @@ __all__ = ["ExportStore"]
 class ExportStore(Protocol):
     """Reading records for exports; each method is one statement."""
 
+    async def any_private(self, unit: Unit, project: int) -> bool:
+        """Tell whether a project has records that only a grant shows."""
+        ...
+
     def rows(
         self, unit: Unit, project: int, shape: ExportShape
     ) -> AbstractAsyncContextManager[AsyncGenerator[bytes, None]]:

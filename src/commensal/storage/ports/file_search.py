@@ -29,10 +29,18 @@ class FoundFile:
 
 
 class FileSearchStore(Protocol):
-    """Files by attributes, words and structure. Every method is one statement, ``search`` at most three."""
+    """Files by attributes, words and structure. Every method is one statement, ``search`` at most four."""
 
     async def search(
-        self, unit: Unit, scope: Scope, nodes: Sequence[Node], *, offset: int, limit: int, contents: bool
+        self,
+        unit: Unit,
+        scope: Scope,
+        nodes: Sequence[Node],
+        *,
+        offset: int,
+        limit: int,
+        contents: bool,
+        project: int | None = None,
     ) -> tuple[list[FoundFile], int]:
         """Return a page, in the order of their numbers, of the files in scope that all nodes match, and their count."""
         ...

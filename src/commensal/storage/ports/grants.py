@@ -10,6 +10,7 @@ from uuid import UUID
 
 from commensal.core.groups import GrantRow, Group, Member
 from commensal.storage.ports import Unit
+from commensal.storage.ports.people import Viewer
 
 __all__ = ["GrantStore", "GroupStore", "HeldGrant"]
 
@@ -130,8 +131,13 @@ class GroupStore(Protocol):
         """Return the numbers of accounts by folded e-mail; unknown ones are absent."""
         ...
 
-    async def curators(self, unit: Unit, roles: Sequence[str], now: datetime) -> list[Member]:
-        """Return the active users who hold one of these roles somewhere, and all site admins."""
+    async def curators(
+        self, unit: Unit, roles: Sequence[str], now: datetime, *, viewer: Viewer | None = None
+    ) -> list[Member]:
+        """Return the active users who hold one of these roles somewhere, and all site admins.
+
+        ``viewer``: only those whom he sees.
+        """
         ...
 
     async def grants_of(self, unit: Unit, group: int, now: datetime) -> list[tuple[str, int, int | None]]:

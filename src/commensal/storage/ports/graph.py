@@ -32,8 +32,21 @@ class GraphReads(Protocol):
         """Compile a root field; sends nothing."""
         ...
 
-    async def answer(self, unit: Unit, prepared: Prepared, *, read: Scope, count: Scope, min_count: int) -> str:
-        """Return the field's value as JSON text.
+    async def any_private(self, unit: Unit) -> bool:
+        """Tell whether there are private records at all."""
+        ...
+
+    async def answer(
+        self,
+        unit: Unit,
+        prepared: Prepared,
+        *,
+        read: Scope,
+        count: Scope,
+        min_count: int,
+        granted: Scope | None = None,
+    ) -> str:
+        """Return the field's value as JSON text; with ``granted``, private records outside of it are not there.
 
         ``read`` limits all rows; ``count`` are the projects in which a caller may count: where he may not read too,
         counts below ``min_count`` are hidden. Raises TooLarge when the answer is larger than the database can make.

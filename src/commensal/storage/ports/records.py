@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from commensal.core.conformity import StoredRow
 from commensal.core.records import Linked, ProjectRow, Record, RecordVersion, StoredLink, Target, Write
@@ -76,6 +77,10 @@ class RecordWrites(Protocol):
         """Find a project by its number and lock its row."""
         ...
 
+    async def project_by_uuid(self, unit: Unit, uuid: UUID, *, lock: str = "share") -> ProjectRow | None:
+        """Find a project by its uuid and lock its row."""
+        ...
+
     async def program_exists(self, unit: Unit, program: str) -> bool:
         """Tell whether there is a program of this code (any case)."""
         ...
@@ -114,6 +119,16 @@ class RecordWrites(Protocol):
         """
         ...
 
+    async def create(
+        self, unit: Unit, stamp: Stamp, counts: Mapping[str, int], writes: Sequence[Write]
+    ) -> Sequence[tuple[int, int]]:
+        """Raise the counters, number and write a few new records with links and first versions: one statement.
+
+        All have names and uuids, and the targets of their links numbers; the changes of the stamp are not known yet.
+        Returns number and change of each. Raises Clash.
+        """
+        ...
+
     async def update(self, unit: Unit, stamp: Stamp, writes: Sequence[Write]) -> None:
         """Change stored records, their links, and add versions. Raises Clash when one was changed in between."""
         ...
@@ -131,6 +146,10 @@ class RecordWrites(Protocol):
 
 class RecordReads(Protocol):
     """Reading records."""
+
+    async def private_among(self, unit: Unit, seqs: Sequence[int]) -> set[int]:
+        """Return which of these records are shown only to those who hold a grant."""
+        ...
 
     async def by_seqs(self, unit: Unit, seqs: Sequence[int]) -> list[Record]:
         """Return the records with these numbers, in any order."""

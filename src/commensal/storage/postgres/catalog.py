@@ -32,6 +32,13 @@ PROJECT_SELECT = (
 )
 #: The same after ``with p as (… returning *)``.
 _SELECT_CHANGED = PROJECT_SELECT.replace("from projects p", "from p")
+#: The project ``p`` as it stands now, beside what its history says last (``$n``: who, door).
+_KEEP_VERSION = (
+    "kept as (insert into project_versions (project, n, at, who, door, title, properties, extra) "
+    "select p.seq, coalesce(v.n, 0) + 1, p.updated, {who}, {door}, p.title, p.properties, p.extra from p "
+    "left join lateral (select * from project_versions where project = p.seq order by n desc limit 1) v on true "
+    "where (v.title, v.properties, v.extra) is distinct from (p.title, p.properties, p.extra)) "
+)
 _ORDERS = {
     "code": 'g.code collate "C", p.code collate "C"',
     "title": 'lower(p.title) collate "C", p.seq',
@@ -153,7 +160,7 @@ class PgProgramStore:
 
     async def visible(self, unit: Unit, program: int, view: ProgramView) -> bool:
         """Tell whether a program is in a caller's view."""
-        condition, values = _view_sql(view, 2)
+        condition, values = view_sql(view, 2)
         return bool(
             await pg(unit).value(f"select 1 from programs g where g.seq = $1 and {condition}", program, *values)  # noqa: S608
         )
@@ -162,7 +169,7 @@ class PgProgramStore:
         self, unit: Unit, view: ProgramView, *, search: str, homes: bool, me: int | None, offset: int, limit: int | None
     ) -> tuple[list[Program], int]:
         """Return programs by code, with the total."""
-        condition, values = _view_sql(view, 6)
+        condition, values = view_sql(view, 6)
         rows = await pg(unit).rows(
             f"with hit as (select g.seq, g.code from programs g where {condition} "  # noqa: S608 - our own text
             "and ($1 = '' or strpos(g.code_folded, $1) > 0 or strpos(g.title_folded, $1) > 0) "
@@ -219,7 +226,7 @@ class PgProgramStore:
         return None if row is None else _program(row)
 
 
-def _view_sql(view: ProgramView, first: int) -> tuple[str, list[object]]:
+def view_sql(view: ProgramView, first: int) -> tuple[str, list[object]]:
     values: list[object] = []
     limits: list[str] = []
     if view.only_program is not None:
@@ -248,7 +255,7 @@ class PgProjectStore:
             "select u, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12 "
             "from unnest($1::uuid[]) with ordinality t(u, n) "
             "where not exists (select from projects where uuid = u) order by n limit 1 on conflict do nothing "
-            "returning *) " + _SELECT_CHANGED,
+            "returning *), " + _KEEP_VERSION.format(who="$11", door="''") + _SELECT_CHANGED,
             list(new.uuids),
             new.program,
             new.code,
@@ -299,6 +306,11 @@ class PgProjectStore:
             program,
         )
         return None if row is None else project_of(row)
+
+    async def lock_title(self, unit: Unit, title: str) -> None:
+        """Make others who ask for this title wait; what cannot be a title has nobody to wait for."""
+        if _text(title) is not None:
+            await pg(unit).run("select pg_advisory_xact_lock(hashtextextended('title ' || lower($1), 0))", title)
 
     async def titled(self, unit: Unit, title: str) -> list[Project]:
         """Return the projects of this title."""
@@ -375,6 +387,8 @@ class PgProjectStore:
         properties: Mapping[str, Any],
         extra: Any,
         updated: datetime,
+        who: int | None = None,
+        door: str = "",
     ) -> Project | None:
         """Write a project."""
         p = pg(unit)
@@ -384,7 +398,9 @@ class PgProjectStore:
                 row = await p.row(
                     "with p as (update projects set code = $2, polly_code = $3, title = $4, kind = $5, mode = $6, "  # noqa: S608
                     "public_level = $7, state = $8, released = $9, properties = $10, extra = $11, updated = $12, "
-                    "change = change + 1 where seq = $1 returning *) " + _SELECT_CHANGED,
+                    "change = change + 1 where seq = $1 returning *), "
+                    + _KEEP_VERSION.format(who="$13::bigint", door="$14::text")
+                    + _SELECT_CHANGED,
                     project,
                     code,
                     polly_code,
@@ -397,6 +413,8 @@ class PgProjectStore:
                     properties,
                     extra,
                     updated,
+                    who,
+                    door,
                 )
         except asyncpg.UniqueViolationError:
             return None

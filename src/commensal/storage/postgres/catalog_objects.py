@@ -20,9 +20,10 @@ from commensal.storage.postgres.catalog import PROJECT_SELECT, project_of
 from commensal.storage.postgres.database import pg
 from commensal.storage.postgres.scope import scope_sql
 
-__all__ = ["PgCollectionStore", "PgObjectStore"]
+__all__ = ["OBJECT_LIST", "PgCollectionStore", "PgObjectStore", "object_at"]
 
-_OBJECT = "select o.seq, o.uuid, o.program, o.kind, o.name, o.body, o.version, o.made_by, o.created, o.updated "
+OBJECT_LIST = "o.seq, o.uuid, o.program, o.kind, o.name, o.body, o.version, o.made_by, o.created, o.updated"
+_OBJECT = f"select {OBJECT_LIST} "
 
 
 class PgCollectionStore:
@@ -113,7 +114,8 @@ class PgCollectionStore:
         return [project_of(row) for row in rows]
 
 
-def _object(row: asyncpg.Record) -> CatalogObject:
+def object_at(row: asyncpg.Record) -> CatalogObject:
+    """Return the object in a row with ``OBJECT_LIST``."""
     return CatalogObject(
         seq=row["seq"],
         uuid=row["uuid"],
@@ -158,7 +160,7 @@ class PgObjectStore:
             row = await pg(unit).row(_OBJECT + "from catalog_objects o where o.seq = $1" + held, number)
         else:
             row = None
-        return None if row is None else _object(row)
+        return None if row is None else object_at(row)
 
     async def named(
         self, unit: Unit, program: int | None, kind: str, name_folded: str, *, lock: bool = False
@@ -171,7 +173,19 @@ class PgObjectStore:
             kind,
             name_folded,
         )
-        return None if row is None else _object(row)
+        return None if row is None else object_at(row)
+
+    async def many(self, unit: Unit, scope: Scope, seqs: Sequence[int], *, site: bool) -> list[CatalogObject]:
+        """Return the readable objects among these numbers."""
+        readable, values = _program_sql(scope, 3, "o.program")
+        rows = await pg(unit).rows(
+            _OBJECT + "from catalog_objects o where o.seq = any($1::bigint[]) and "
+            f"((o.program is null and $2) or (o.program is not null and {readable})) order by o.seq",
+            list(seqs),
+            site,
+            *values,
+        )
+        return [object_at(row) for row in rows]
 
     async def add(
         self,
@@ -201,7 +215,7 @@ class PgObjectStore:
             made_by,
             at,
         )
-        return None if row is None else _object(row)
+        return None if row is None else object_at(row)
 
     async def update(
         self,
@@ -233,7 +247,7 @@ class PgObjectStore:
                 )
         except asyncpg.UniqueViolationError:
             return None
-        return None if row is None else _object(row)
+        return None if row is None else object_at(row)
 
     async def delete(self, unit: Unit, seq: int) -> None:
         """Remove an object; its versions go with it."""
@@ -269,7 +283,7 @@ class PgObjectStore:
             limit,
             *values,
         )
-        return [_object(row) for row in rows if row["seq"] is not None], rows[0]["total"]
+        return [object_at(row) for row in rows if row["seq"] is not None], rows[0]["total"]
 
     async def program_readable(self, unit: Unit, program: int, scope: Scope) -> bool:
         """Tell whether the scope covers a program, or any project in it."""

@@ -86,6 +86,8 @@ counted as (insert into counters (project, type, n, change)
   on conflict (project, type) do update set change = counters.change + 1 returning project, change),
 gone as (delete from files f where f.seq in (select seq from chosen) returning *),
 kept as (insert into deleted_files ({columns}, deletion) select {columns}, $2 from gone),
+aliases as (delete from file_aliases a where a.file in (select seq from gone) returning *),
+kept_aliases as (insert into deleted_file_aliases ({aliases}, deletion) select {aliases}, $2 from aliases),
 tombs as (insert into tombstones (project, type, change, seq, uuid, at)
   select gone.project, '{counter}', counted.change, gone.seq, gone.uuid, $3 from gone join counted using (project))
 select count(*) from gone
@@ -118,7 +120,7 @@ class PgDeletion(PgUndelete):
         """See the port."""
         row = await pg(unit).row(
             "select (select count(*) from records where project = any($1::bigint[])), "
-            "(select count(*) from files where project = any($1::bigint[]))",
+            "(select count(*) from files where project = any($1::bigint[]) and blob is not null)",
             projects,
         )
         assert row is not None
@@ -245,7 +247,9 @@ async def _remove(
 
 async def _remove_files(own: PgUnit, new: NewDeletion, number: int, which: str, values: Sequence[int]) -> int:
     columns = await columns_of(own)
-    sql = _REMOVE_FILES.format(files=which, counter=FILE_COUNTER, columns=columns["files"])
+    sql = _REMOVE_FILES.format(
+        files=which, counter=FILE_COUNTER, columns=columns["files"], aliases=columns["file_aliases"]
+    )
     return int(await own.value(sql, values, number, new.at))
 
 

@@ -16,6 +16,7 @@ from commensal.storage.ports import Unit
 from commensal.storage.postgres.database import PgUnit, pg
 from commensal.storage.postgres.export_cells import cell_list
 from commensal.storage.postgres.export_cells import quoted as _quoted
+from commensal.storage.postgres.private_records import any_private
 from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PgExports"]
@@ -251,6 +252,10 @@ class PgExports:
     async def with_children(self, unit: Unit, project: int, ids: Sequence[str], limit: int) -> list[str]:
         """See the port."""
         return [row["id"] for row in await pg(unit).rows(_CHILDREN, project, ids, limit)]
+
+    async def any_private(self, unit: Unit, project: int) -> bool:
+        """See the port."""
+        return await any_private(unit, project)
 
     async def counts(self, unit: Unit, scope: Scope, types: Sequence[str]) -> list[tuple[str, str, int]]:
         """See the port."""

@@ -26,7 +26,7 @@ from commensal.core.files_query import (
 )
 from commensal.core.search_words import SHORT_KEPT, fold, short
 
-__all__ = ["condition"]
+__all__ = ["condition", "fixed_text", "like", "regex"]
 
 #: What a wildcard stands for in a name and in a path of a structure, both kept one a line.
 _IN_NAME = r"[^/\n]"
@@ -58,7 +58,7 @@ def _quoted(lexeme: str) -> str:
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def _fixed(pattern: Pattern) -> str | None:
+def fixed_text(pattern: Pattern) -> str | None:
     """Return the text of a pattern without wildcards."""
     return "".join(map(str, pattern)) if all(isinstance(piece, str) for piece in pattern) else None
 
@@ -79,13 +79,13 @@ def _is_prefix(pattern: Pattern) -> bool:
 
 def _lexeme(begin: str, pattern: Pattern) -> str:
     """Return the operand for a pattern after a lexeme's beginning: exact, or at least what it begins with."""
-    fixed = _fixed(pattern)
+    fixed = fixed_text(pattern)
     if fixed is not None:
         return _quoted(begin + short(fixed))
     return _quoted(begin + _lead(pattern)) + ":*"
 
 
-def _regex(pattern: Pattern, inside: str) -> str:
+def regex(pattern: Pattern, inside: str) -> str:
     """Return a regular expression (PostgreSQL ARE); wildcards stand for characters of the class ``inside``."""
     made: list[str] = []
     for piece in pattern:
@@ -96,7 +96,8 @@ def _regex(pattern: Pattern, inside: str) -> str:
     return "".join(made)
 
 
-def _like(pattern: Pattern) -> str:
+def like(pattern: Pattern) -> str:
+    """Return a pattern as LIKE wants it."""
     made: list[str] = []
     for piece in pattern:
         if isinstance(piece, str):
@@ -155,7 +156,7 @@ class _Compiler:
 
     def _attribute(self, node: Equals) -> _Made:
         begin = f"a{short(node.key)}\x1f"
-        fixed = _fixed(node.value)
+        fixed = fixed_text(node.value)
         index = _lexeme(begin, node.value)
         if fixed is not None:
             number = canonical_number(fixed)
@@ -164,10 +165,10 @@ class _Compiler:
             return _Index(index)
         if _is_prefix(node.value):
             return _Index(index)
-        key, like = self._parameter(node.key), self._parameter(_like(node.value))
+        key, wanted = self._parameter(node.key), self._parameter(like(node.value))
         return self._narrowed(
             index,
-            f"exists (select from file_search_values(fs.attrs -> {key}::text) v where v like {like}::text)",
+            f"exists (select from file_search_values(fs.attrs -> {key}::text) v where v like {wanted}::text)",
         )
 
     def _compare(self, node: Compare) -> _Made:
@@ -184,9 +185,9 @@ class _Compiler:
             return _NONE
         index = " & ".join(_lexeme("w", tuple(self._folded(word))) for word in node.words)
         only = node.words[0]
-        if len(node.words) == 1 and (_fixed(only) is not None or _is_prefix(only)):
+        if len(node.words) == 1 and (fixed_text(only) is not None or _is_prefix(only)):
             return _Index(index)
-        words = " ".join(_regex(tuple(self._folded(word)), r"[^ \n]") for word in node.words)
+        words = " ".join(regex(tuple(self._folded(word)), r"[^ \n]") for word in node.words)
         wanted = self._parameter(f" {words} ")
         return self._narrowed(
             f"({index})",
@@ -204,15 +205,15 @@ class _Compiler:
         if key in ("group", "dataset"):
             kind = key[0]
             index = _lexeme(f"c{kind}", value)
-            if _fixed(value) is not None or _is_prefix(value):
+            if fixed_text(value) is not None or _is_prefix(value):
                 return _Index(index)
-            return self._paths(index, rf"\n{kind}[^\n]*/{_regex(value, _IN_NAME)}\n")
+            return self._paths(index, rf"\n{kind}[^\n]*/{regex(value, _IN_NAME)}\n")
         if key == "partialPath":
             value = self._stripped(value)
         last = self._last(value)
         index = f"({' | '.join(_lexeme(f'c{kind}', last) for kind in 'gdf')})" if last else "'c':*"
         begin = r"\n[gdf]" if key == "fullPath" else r"\n[gdf][^\n]*/"
-        return self._paths(index, rf"{begin}{_regex(value, _IN_PATH)}\n")
+        return self._paths(index, rf"{begin}{regex(value, _IN_PATH)}\n")
 
     def _paths(self, index: str, regex: str) -> _Sql:
         wanted = self._parameter(regex)
@@ -233,7 +234,7 @@ class _Compiler:
     @staticmethod
     def _last(value: Pattern) -> Pattern:
         """Return the last segment of a path when wildcards leave no doubt what it is, else ()."""
-        fixed = _fixed(value)
+        fixed = fixed_text(value)
         name = "" if fixed is None else fixed.rpartition("/")[2]
         return (name,) if name else ()
 

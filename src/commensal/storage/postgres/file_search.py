@@ -13,6 +13,7 @@ from commensal.storage.ports import Unit
 from commensal.storage.ports.file_search import FoundFile, NewContents, PendingContents
 from commensal.storage.postgres.database import pg
 from commensal.storage.postgres.file_query_sql import condition
+from commensal.storage.postgres.private_records import shown_files, shown_files_sql
 from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PgContents", "PgFileSearch"]
@@ -37,7 +38,15 @@ class PgFileSearch:
     """See ``ports.file_search.FileSearchStore``."""
 
     async def search(
-        self, unit: Unit, scope: Scope, nodes: Sequence[Node], *, offset: int, limit: int, contents: bool
+        self,
+        unit: Unit,
+        scope: Scope,
+        nodes: Sequence[Node],
+        *,
+        offset: int,
+        limit: int,
+        contents: bool,
+        project: int | None = None,
     ) -> tuple[list[FoundFile], int]:
         """See ``ports.file_search.FileSearchStore``."""
         values: list[object] = []
@@ -47,10 +56,15 @@ class PgFileSearch:
             return f"${len(values)}"
 
         where = condition(nodes, parameter)
+        if project is not None:
+            where += f" and fs.project = {parameter(project)}::bigint"
         allowed, more = scope_sql(scope, len(values) + 1)
         values += more
         # An array, not a join: so the order of an ordered scan stays.
         where += f" and fs.project = any(array(select p.seq from projects p where {allowed}))"  # noqa: S608
+        shown, more = await shown_files(unit, scope, len(values) + 1, file="fs.file", project="fs.project")
+        where += "" if shown == "(true)" else f" and {shown}"
+        values += more
         total: int = await pg(unit).value(f"select count(*) from file_search fs where {where}", *values)  # noqa: S608
         if offset >= total or limit == 0:
             return [], total
@@ -81,25 +95,29 @@ class PgFileSearch:
     async def find(self, unit: Unit, scope: Scope, seq: int, *, contents: bool) -> FoundFile | None:
         """See ``ports.file_search.FileSearchStore``."""
         allowed, values = scope_sql(scope, 2)
+        shown, more = shown_files_sql(scope, 2 + len(values), "s.file", "s.project")
         tree, join = _contents(wanted=contents)
         row = await pg(unit).row(
             f"select s.file, s.project, s.attrs, {tree} from file_search s "  # noqa: S608 - parts made here
-            f"join projects p on p.seq = s.project {join} where s.file = $1 and {allowed}",
+            f"join projects p on p.seq = s.project {join} where s.file = $1 and {allowed} and {shown}",
             seq,
             *values,
+            *more,
         )
         return None if row is None else _found(row)
 
     async def something(self, unit: Unit, scope: Scope, seq: int) -> bool:
         """See ``ports.file_search.FileSearchStore``."""
         allowed, values = scope_sql(scope, 2)
+        shown, more = shown_files_sql(scope, 2 + len(values), "f.seq", "f.project")
         return await pg(unit).value(
             "select exists (select from projects p where p.seq in (select $1::bigint "  # noqa: S608 - parts made here
             "  union all select project from records where seq = $1 "
-            "  union all select project from files where seq = $1) "
+            f"  union all select f.project from files f where f.seq = $1 and {shown}) "
             f"and {allowed})",
             seq,
             *values,
+            *more,
         )
 
 

@@ -11,7 +11,9 @@ import asyncpg
 from commensal.core.groups import GrantRow, Group, Member
 from commensal.storage.ports import Unit
 from commensal.storage.ports.grants import HeldGrant
+from commensal.storage.ports.people import Viewer
 from commensal.storage.postgres.database import pg
+from commensal.storage.postgres.people import BELONGING
 
 __all__ = ["PgGrantStore", "PgGroupStore"]
 
@@ -276,16 +278,24 @@ class PgGroupStore:
         )
         return {row["email_folded"]: row["seq"] for row in rows}
 
-    async def curators(self, unit: Unit, roles: Sequence[str], now: datetime) -> list[Member]:
-        """Return the active users who hold one of these roles somewhere, and all site admins."""
+    async def curators(
+        self, unit: Unit, roles: Sequence[str], now: datetime, *, viewer: Viewer | None = None
+    ) -> list[Member]:
+        """See the port."""
         rows = await pg(unit).rows(
+            f"with belonging as ({BELONGING}) "  # noqa: S608 - fixed text
             "select u.seq, u.uuid, u.email, u.name from users u where u.active and (u.site_admin or exists ("
             "select from grants g where g.role = any($1::text[]) and (g.until is null or g.until > $2) "
             "and (g.user_seq = u.seq or g.group_seq in "
             "(select m.group_seq from group_members m where m.user_seq = u.seq)))) "
+            "and ($3 or u.seq = $4 "
+            "  or exists (select from belonging b where b.user_seq = u.seq and b.program = any($5::bigint[]))) "
             'order by u.email_folded collate "C"',
             list(roles),
             now,
+            viewer is None or viewer.everybody,
+            None if viewer is None else viewer.user,
+            [] if viewer is None else sorted(viewer.programs),
         )
         return [_member(row) for row in rows]
 

@@ -68,13 +68,30 @@ with moving as (select seq, uuid from files where record = any($1::bigint[]) or 
 changed as (select w.project, w.change from {_CHANGES} where w.type = '{FILE_COUNTER}'),
 tombs as (insert into tombstones (project, type, change, seq, uuid, at)
   select $2, '{FILE_COUNTER}', c.change, m.seq, m.uuid, $8 from moving m join changed c on c.project = $2)
-update files f set project = $3, change = c.change, updated = $8 from changed c
+update files f set project = $3, change = c.change, updated = $8,
+  authz = nullif(array_remove(f.authz, '/open'), '{{}}'), acl = array_remove(f.acl, '*') from changed c
  where c.project = $3 and f.seq in (select seq from moving)
 """  # noqa: S608 - fixed text
 
 
+#: A text that is no uuid is never cast: CASE decides first.
+_NAMED = """
+select distinct f.seq from records r
+  join files f on f.project = $2 and f.uuid = case
+    when lower(right(r.props->>'object_id', 36)) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    then right(r.props->>'object_id', 36)::uuid end
+ where r.seq = any($1::bigint[]) and r.props ? 'object_id' and not exists (
+   select from records o where o.project = $2 and o.props ? 'object_id'
+     and lower(right(o.props->>'object_id', 36)) = f.uuid::text and o.seq <> all($1::bigint[]))
+"""
+
+
 class PgMoving:
     """Implements ``ports.deletion.MoveStore``."""
+
+    async def named_files(self, unit: Unit, seqs: Sequence[int], project: int) -> list[int]:
+        """See the port."""
+        return [row["seq"] for row in await pg(unit).rows(_NAMED, seqs, project)]
 
     async def taken(self, unit: Unit, seqs: Sequence[int], project: int, files: Sequence[int] = ()) -> list[str]:
         """See the port."""

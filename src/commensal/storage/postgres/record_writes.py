@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from commensal.core.names import fold, polly_form
 from commensal.core.permissions import PublicLevel
-from commensal.core.projects import Mode, Project, ProjectKind
+from commensal.core.projects import Mode, Program, Project, ProjectKind
 from commensal.core.records import ProjectRow, Record, StoredLink, Target, Write
 from commensal.storage.ports import Unit
 from commensal.storage.ports.records import Allocation, Clash, LookUp, Stamp, TransactionRow
@@ -38,7 +39,9 @@ RECORD_LIST = (
 )
 
 _PROJECT = (
-    "select p.*, g.code as program_code, g.uuid as program_uuid, "
+    "select p.*, g.code as program_code, g.uuid as program_uuid, g.title as program_title, "
+    "g.listed as program_listed, g.home_of as program_home_of, g.made_by as program_made_by, "
+    "g.properties as program_properties, g.created as program_created, g.updated as program_updated, "
     "(select max(version) from dictionaries) as dictionary from projects p join programs g on g.seq = p.program "
 )
 _LOCKS = {"none": "", "share": "for share of p", "update": "for update of p"}
@@ -109,6 +112,15 @@ from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::te
 where r.seq = w.seq and r.version = w.version - 1
 """
 
+#: The same with the versions of what was changed, for a few; gives how many were.
+_UPDATE_FEW = f"""
+with changed as ({_UPDATE} returning r.seq, r.project, r.type, r.version),
+kept as (insert into record_versions (project, seq, n, type, who, door, transaction, action, at, after)
+  select c.project, c.seq, c.version, c.type, $11, $12, $13, $14, $10, v.after::json
+  from unnest($1::bigint[], $15::text[]) as v (seq, after) join changed c on c.seq = v.seq)
+select count(*) from changed
+"""  # noqa: S608 - fixed text
+
 #: New records, their links and first versions in one statement: what few records cost is the way there and back.
 _INSERT_FEW = """
 with made as (insert into records
@@ -124,6 +136,31 @@ linked as (insert into links (project, src, src_type, name, dst_project, dst, ds
 insert into record_versions (project, seq, n, type, who, door, transaction, action, at, after)
 select $1, seq, 1, type, $19, $20, $21, 'create', $2, after::json
 from unnest($3::text[], $4::bigint[], $22::text[]) as w (type, seq, after)
+"""
+
+#: The same with the counters and the numbers: everything that a few new records need.
+_CREATE_FEW = """
+with counted as (insert into counters (project, type, n, change)
+  select $1, type, n, 1
+    from unnest((select $20::text[]), (select $21::bigint[])) with ordinality as w (type, n, i) order by i
+  on conflict (project, type) do update set n = counters.n + excluded.n, change = counters.change + 1
+  returning type, change),
+numbers as (select i, nextval('commensal_seq') as seq from generate_series(1, (select cardinality($3::text[]))) i),
+fresh as (select w.i, w.type, n.seq, w.uuid, w.sid, w.folded, w.label, w.state, w.props, w.extra, w.after, c.change
+  from unnest((select $3::text[]), (select $4::uuid[]), (select $5::text[]), (select $6::text[]), (select $7::text[]),
+    (select $8::text[]), (select $9::text[]), (select $10::text[]), (select $11::text[]))
+    with ordinality as w (type, uuid, sid, folded, label, state, props, extra, after, i)
+  join numbers n on n.i = w.i join counted c on c.type = w.type),
+made as (insert into records
+    (project, type, seq, uuid, submitter_id, sid_folded, label, state, props, extra, version, change, created, updated)
+  select $1, type, seq, uuid, sid, folded, label, state, props::jsonb, extra::jsonb, 1, change, $2, $2 from fresh),
+linked as (insert into links (project, src, src_type, name, dst_project, dst, dst_type)
+  select $1, f.seq, f.type, l.name, l.dst_project, l.dst, l.dst_type
+  from unnest((select $12::bigint[]), (select $13::text[]), (select $14::bigint[]), (select $15::bigint[]),
+    (select $16::text[])) as l (place, name, dst_project, dst, dst_type) join fresh f on f.i = l.place),
+kept as (insert into record_versions (project, seq, n, type, who, door, transaction, action, at, after)
+  select $1, seq, 1, type, $17, $18, $19, 'create', $2, after::json from fresh)
+select seq, change from fresh order by i
 """
 
 #: Up to how many new records go as one statement instead of by COPY.
@@ -196,6 +233,10 @@ class PgRecordWrites:
     async def project_by_seq(self, unit: Unit, seq: int, *, lock: str = "share") -> ProjectRow | None:
         """See the port."""
         return _project_row(await pg(unit).row(_PROJECT + "where p.seq = $1 " + _LOCKS[lock], seq))
+
+    async def project_by_uuid(self, unit: Unit, uuid: UUID, *, lock: str = "share") -> ProjectRow | None:
+        """See the port."""
+        return _project_row(await pg(unit).row(_PROJECT + "where p.uuid = $1 " + _LOCKS[lock], uuid))
 
     async def program_exists(self, unit: Unit, program: str) -> bool:
         """See the port."""
@@ -301,25 +342,66 @@ class PgRecordWrites:
         if any(write.added for write in writes):
             await copy_binary(own, "links", LINK_COLUMNS, (link_rows(stamp, part) for part in slices))
 
-    async def update(self, unit: Unit, stamp: Stamp, writes: Sequence[Write], action: str = "update") -> None:
+    async def create(
+        self, unit: Unit, stamp: Stamp, counts: Mapping[str, int], writes: Sequence[Write]
+    ) -> Sequence[tuple[int, int]]:
         """See the port."""
-        if not writes:
-            return
-        own = pg(unit)
+        links = [(place, name, target) for place, write in enumerate(writes, 1) for name, target in write.added]
+        types = sorted(counts)
         try:
-            changed = await own.run(
-                _UPDATE,
-                [write.seq for write in writes],
+            rows = await pg(unit).rows(
+                _CREATE_FEW,
+                stamp.project,
+                stamp.at,
+                [write.type for write in writes],
+                [write.uuid for write in writes],
                 [write.submitter_id for write in writes],
                 [write.folded for write in writes],
                 [write.label for write in writes],
                 [write.state for write in writes],
                 [_encode(write.props).decode() for write in writes],
                 [None if write.extra == {} else _encode(write.extra).decode() for write in writes],
-                [write.version for write in writes],
-                [stamp.changes[write.type] for write in writes],
-                stamp.at,
+                [snapshot(write).decode() for write in writes],
+                [place for place, _, _ in links],
+                [name for _, name, _ in links],
+                [target.project for _, _, target in links],
+                [target.seq for _, _, target in links],
+                [target.type for _, _, target in links],
+                stamp.who,
+                stamp.door,
+                stamp.transaction,
+                types,
+                [counts[name] for name in types],
             )
+        except asyncpg.UniqueViolationError as error:
+            raise Clash(str(error)) from error
+        return [(row["seq"], row["change"]) for row in rows]
+
+    async def update(self, unit: Unit, stamp: Stamp, writes: Sequence[Write], action: str = "update") -> None:
+        """See the port."""
+        if not writes:
+            return
+        own = pg(unit)
+        values: list[object] = [
+            [write.seq for write in writes],
+            [write.submitter_id for write in writes],
+            [write.folded for write in writes],
+            [write.label for write in writes],
+            [write.state for write in writes],
+            [_encode(write.props).decode() for write in writes],
+            [None if write.extra == {} else _encode(write.extra).decode() for write in writes],
+            [write.version for write in writes],
+            [stamp.changes[write.type] for write in writes],
+            stamp.at,
+        ]
+        few = len(writes) <= SMALL
+        try:
+            if few:
+                texts = [snapshot(write).decode() for write in writes]
+                more = (stamp.who, stamp.door, stamp.transaction, action, texts)
+                changed = await own.value(_UPDATE_FEW, *values, *more)
+            else:
+                changed = await own.run(_UPDATE, *values)
             if changed != len(writes):
                 raise Clash("a record was changed or deleted in between")
             removed = [(write.seq, name, dst) for write in writes for name, dst in write.removed]
@@ -332,7 +414,8 @@ class PgRecordWrites:
             links = link_rows(stamp, writes)
             if links:
                 await copy_binary(own, "links", LINK_COLUMNS, [links])
-            await copy_binary(own, "record_versions", VERSION_COLUMNS, [version_rows(stamp, writes, action)])
+            if not few:
+                await copy_binary(own, "record_versions", VERSION_COLUMNS, [version_rows(stamp, writes, action)])
         except asyncpg.UniqueViolationError as error:
             raise Clash(str(error)) from error
 
@@ -422,4 +505,16 @@ def _project_row(row: asyncpg.Record | None) -> ProjectRow | None:
         created=row["created"],
         updated=row["updated"],
     )
-    return ProjectRow(project, str(row["program_uuid"]), row["dictionary"] or 0)
+    program = Program(
+        seq=row["program"],
+        uuid=row["program_uuid"],
+        code=row["program_code"],
+        title=row["program_title"],
+        listed=row["program_listed"],
+        home_of=row["program_home_of"],
+        made_by=row["program_made_by"],
+        properties=row["program_properties"],
+        created=row["program_created"],
+        updated=row["program_updated"],
+    )
+    return ProjectRow(project, program, row["dictionary"] or 0)

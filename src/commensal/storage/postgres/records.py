@@ -11,6 +11,7 @@ from commensal.core.names import fold
 from commensal.core.records import Linked, Record, RecordVersion
 from commensal.storage.ports import Unit
 from commensal.storage.postgres.database import pg
+from commensal.storage.postgres.private_records import private_among
 from commensal.storage.postgres.record_writes import RECORD_LIST, record_of
 
 __all__ = ["PgRecords"]
@@ -56,6 +57,10 @@ select {RECORD_LIST}, l.names, l.types from records r
 
 class PgRecords:
     """Implements ``ports.records.RecordReads``."""
+
+    async def private_among(self, unit: Unit, seqs: Sequence[int]) -> set[int]:
+        """See the port."""
+        return await private_among(unit, seqs)
 
     async def by_seqs(self, unit: Unit, seqs: Sequence[int]) -> list[Record]:
         """See the port."""

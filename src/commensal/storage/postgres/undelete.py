@@ -19,7 +19,7 @@ __all__ = ["PgUndelete", "columns_of"]
 #: Tables with a ``deleted_`` twin, in the order in which rows can come back (what is referred to first).
 TABLES: Final = (
     *("programs", "catalog_objects", "catalog_object_versions", "projects", "grants"),
-    *("links", "members", "files"),
+    *("links", "members", "files", "file_aliases"),
 )
 _COLUMNS = """
 select c.relname, string_agg(a.attname, ', ' order by a.attnum) as names from pg_attribute a
@@ -50,6 +50,14 @@ _IN_THE_WAY = (
     (
         "select 'the file path ' || d.path || ' is now that of the file ' || f.uuid from deleted_files d "
         "join files f on f.project = d.project and f.path = d.path where d.deletion = $1"
+    ),
+    (
+        "select 'the id of file ' || d.path || ' (' || d.uuid || ') is now that of the file ' || f.path "
+        "from deleted_files d join files f on f.uuid = d.uuid where d.deletion = $1"
+    ),
+    (
+        "select 'the alias ' || d.alias || ' is now that of the file ' || f.uuid from deleted_file_aliases d "
+        "join file_aliases a on a.alias = d.alias join files f on f.seq = a.file where d.deletion = $1"
     ),
     (
         "select distinct 'the project of a file (number ' || d.project || ') is deleted itself' "
@@ -181,6 +189,8 @@ class PgUndelete:
         await _back(own, "members", columns["members"], number)
         files = await _back(own, "files", columns["files"], number)
         if files:
+            await _back(own, "file_aliases", columns["file_aliases"], number)
+        if files:
             await own.run(_FILES, files)
         if touched:
             await own.run(_TOUCH, touched, *changes, at)
@@ -203,6 +213,16 @@ class PgUndelete:
             await own.run(
                 "delete from record_versions v using deleted_records d where d.deletion = any($1::bigint[]) "
                 "and v.seq = d.seq",
+                old,
+            )
+            await own.run(
+                "delete from project_versions v using deleted_projects d where d.deletion = any($1::bigint[]) "
+                "and v.project = d.seq",
+                old,
+            )
+            await own.run(
+                "delete from metadata_documents m using deleted_projects d where d.deletion = any($1::bigint[]) "
+                "and m.project = d.seq and not exists (select from files f where f.uuid = m.object)",
                 old,
             )
             for table in ("records", *reversed(TABLES)):

@@ -14,10 +14,13 @@ from commensal.storage.ports import Unit
 from commensal.storage.ports.users import Failures, SignInRow
 from commensal.storage.postgres.database import pg
 
-__all__ = ["USER_COLUMNS", "PgInvitations", "PgSignInFailures", "PgUsers", "user_of"]
+__all__ = ["KEPT_CALLER", "USER_COLUMNS", "PgInvitations", "PgSignInFailures", "PgUsers", "user_of"]
 
 USER_COLUMNS = """u.seq as user_seq, u.uuid as user_uuid, u.email as user_email, u.name as user_name, u.site_admin,
     u.active, u.login_counter, u.created as user_created, u.last_signed_in"""
+#: A kept caller (``services.callers``) of a row with ``caller`` and ``user_seq``: a site admin only while he is one.
+KEPT_CALLER = """caller || jsonb_build_object('site_admin', caller->'site_admin' = 'true' and (user_seq is null
+    or exists (select from users kept where kept.seq = user_seq and kept.site_admin and kept.active))) as caller"""
 _USER = f"select {USER_COLUMNS} from users u"  # noqa: S608 - column names only
 
 

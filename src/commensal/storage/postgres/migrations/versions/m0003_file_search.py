@@ -115,10 +115,12 @@ STATEMENTS = [
         cross join lateral (select file_search_attributes(f, r.props,
             case when r.props is null then f.extra else r.extra end) as attrs) a
         cross join lateral (
-            select left(coalesce(string_agg(file_search_words(leaf #>> '{{}}'), E'\\n'), ''), {_WORD_CHARACTERS})
+            select left(coalesce(string_agg(file_search_words(leaf), E'\\n'), ''), {_WORD_CHARACTERS})
                 as words
-            from (select distinct leaf from jsonb_path_query(a.attrs - '{_UNSPOKEN}'::text[], 'strict $.**') leaf
-                  where jsonb_typeof(leaf) in ('string', 'number', 'boolean')) leaves) w
+            -- As text: 61 and 61.0 are equal, and have different words.
+            from (select distinct value #>> '{{}}' as leaf
+                  from jsonb_path_query(a.attrs - '{_UNSPOKEN}'::text[], 'strict $.**') value
+                  where jsonb_typeof(value) in ('string', 'number', 'boolean')) leaves) w
         cross join lateral (
             select coalesce(array_agg(distinct 'w' || file_search_short(word)), '{{}}') as lexemes
             from string_to_table(translate(w.words, E'\\n', ' '), ' ') word where word <> '') l
