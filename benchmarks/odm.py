@@ -45,6 +45,9 @@ SEARCHES: tuple[tuple[str, str, str, float | None], ...] = (
     ("filter and query, half", "sex=female", "tumour OR carcinoma", 150),
     ("not, half", "sex!=female", "", 150),
     ("number, half", "age<50", "", 150),
+    ("number and filter, half", "sex=female AND age<50", "", None),
+    ("number or filter, half", "age<40 OR lot=L7", "", None),
+    ("not, nearly all", "lot!=L7", "", None),
     ("wildcard inside, half", "sex=f*e", "", None),
 )
 
@@ -111,8 +114,8 @@ async def _fill(database: PgDatabase, files: int) -> tuple[int, int]:
     took = time.perf_counter() - began
     print(f"write {files:,} files with the index kept: {files / took:,.0f} files/s ({took:.0f} s)", flush=True)
     async with database.read() as unit:
-        await unit.run("vacuum analyze file_search")
-        await unit.run("analyze file_numbers, files, projects")
+        await unit.run("vacuum analyze file_search, file_numbers")
+        await unit.run("analyze files, projects")
         sizes = await unit.row(
             "select pg_relation_size('file_search') as heap, pg_total_relation_size('file_search') as whole, "
             "pg_relation_size('file_search_tsv') as gin, pg_total_relation_size('file_numbers') as numbers"

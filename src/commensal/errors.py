@@ -152,6 +152,8 @@ class Forbidden(CommensalError):
 
     code = "forbidden"
     status = 403
+    #: The caller holds nothing at all on the project: an answer may say as well that there is none.
+    unseen = False
 
 
 class Closed(Forbidden):

@@ -271,15 +271,23 @@ def test_an_address_that_was_used_brings_no_deleted_record_back(gen3: Gen3) -> N
         assert gen3.call("GET", f"/index/index/{guid}", "writer").status_code == 404
 
 
-def test_other_bytes_leave_no_hash_of_those_before(gen3: Gen3) -> None:
-    guid = upload(gen3, project=gen3.project())["guid"]
-    rev = gen3.call("GET", f"/index/index/{guid}", "writer").json()["rev"]
-    said = {"size": len(BYTES), "hashes": {"md5": MD5, "sha1": hashlib.sha1(BYTES).hexdigest()}}
-    assert gen3.call("PUT", f"/index/index/blank/{guid}?rev={rev}", "writer", json=said).status_code == 200
-    for data, kinds in ((BYTES, {"md5", "sha1", "sha256"}), (b"other", {"md5", "sha256"})):
+def test_bytes_have_no_hash_that_nobody_checked(gen3: Gen3) -> None:
+    """What was said of other bytes, or of none that a checked digest names, goes when bytes come."""
+    sha1 = hashlib.sha1(BYTES).hexdigest()
+
+    def send(guid: str, data: bytes) -> set[str]:
         url = gen3.call("GET", f"{DATA}/upload/{guid}", "writer").json()["url"]
         assert httpx.put(url, content=data).status_code == 200
-        assert set(gen3.call("GET", f"/index/index/{guid}", "writer").json()["hashes"]) == kinds
+        return set(gen3.call("GET", f"/index/index/{guid}", "writer").json()["hashes"])
+
+    project = gen3.project()
+    for said, kinds in (({"md5": MD5, "sha1": sha1}, {"md5", "sha1", "sha256"}), ({"sha1": sha1}, {"md5", "sha256"})):
+        guid = upload(gen3, project=project)["guid"]
+        rev = gen3.call("GET", f"/index/index/{guid}", "writer").json()["rev"]
+        body = {"size": len(BYTES), "hashes": said}
+        assert gen3.call("PUT", f"/index/index/blank/{guid}?rev={rev}", "writer", json=body).status_code == 200
+        assert send(guid, BYTES) == kinds
+        assert send(guid, b"other") == {"md5", "sha256"}
 
 
 def test_bytes_follow_their_record_and_end_with_it(gen3: Gen3) -> None:

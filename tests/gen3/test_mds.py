@@ -299,3 +299,20 @@ def test_objects_are_made_whole_or_not_at_all(gen3: Gen3) -> None:
     assert mds(gen3, "GET", f"/mds/metadata/{guid}", "reader").status_code == 200
     assert mds(gen3, "DELETE", f"/mds/objects/{name}").status_code == 200
     assert mds(gen3, "GET", f"/mds/metadata/{guid}").status_code == 404
+
+
+def test_aliases_of_an_object_speak_of_no_other_project(gen3: Gen3) -> None:
+    _, program, mine = gen3.project().split("/")
+    _, _, other = gen3.project().split("/")
+    email = f"{uuid.uuid4().hex[:8]}@example.org"
+    gen3.running.add_user(email)
+    gen3.running.admin("grant", email, "contributor", f"{program}-{mine}")
+    gen3.keys[email] = gen3.running.key(email, "gen3")
+    for code, status in ((other, 403), (mine, 201)):
+        body = {
+            "file_name": "f.txt",
+            "authz": {"version": 0, "resource_paths": [f"/programs/{program}/projects/{mine}"]},
+            "aliases": [f"{program}-{code}/sample-1"],
+        }
+        answer = mds(gen3, "POST", "/mds/objects", email, json=body)
+        assert answer.status_code == status, answer.text

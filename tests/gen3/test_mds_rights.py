@@ -308,6 +308,17 @@ def _text_at(document: Any, path: tuple[str, ...]) -> tuple[bool, str | None]:
     return True, str(here)
 
 
+async def test_an_alias_is_no_guid_of_another_project(world: World) -> None:
+    guid, foreign = await world.file(world.mine), await world.file(world.other)
+    who = await world.site.holder("contributor", world.mine)
+    await world.documents.put(who, guid, {"a": 1})
+    for alias in (foreign, f"dg.1/{foreign}"):
+        with pytest.raises(Invalid, match="another project"):
+            await world.documents.set_aliases(who, guid, [alias])
+    fitting = sorted([f"dg.1/{guid}", f"dg.1/{await world.file(world.mine)}", f"dg.1/{uuid4()}"])
+    assert await world.documents.set_aliases(who, guid, fitting) == fitting
+
+
 async def test_filters_equal_their_meaning_and_use_the_index(world: World, torture: bool) -> None:
     admin = await world.site.user(site_admin=True)
     chance = random.Random(8)

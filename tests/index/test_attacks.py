@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ import pytest
 
 from commensal.core.index import project_path
 from commensal.core.own_links import OwnPlaces
-from commensal.errors import AlreadyExists, Forbidden, Invalid, NotFound
+from commensal.errors import AlreadyExists, Forbidden, Invalid, NotFound, TooLarge
 from commensal.services.index import Index, IndexChanges
 from commensal.storage.postgres.database import counting
 from tests.index.conftest import BASE, new, stored_file
@@ -73,16 +74,22 @@ async def test_versions_in_another_project_stay_there(site: Site, index: Index) 
 
 async def test_all_versions_change_in_few_statements(site: Site, index: Index) -> None:
     project = await site.project(await site.program())
-    who = await site.holder("contributor", project)
+    who = await site.holder("manager", project)
     site.guard._monotonic = lambda: 0.0  # what the guard remembers is asked for once
 
     async def measure(n: int) -> int:
         first = await index.create(who, new(project))
         await index.create_many(who, [new(project, baseid=first.baseid) for _ in range(n)])
         with counting() as counted:
-            changed = await index.update_versions(who, first.did, authz=[f"{project_path(project)}/consents/{n}"])
+            paths = [f"{project_path(project)}/consents/{n}", "/open"]
+            changed = await index.update_versions(who, first.did, authz=paths)
         assert len(changed) == n + 1
         return counted.n
+
+    async def check(unit, *_: object) -> None:
+        await unit.value("select 1")
+
+    site.catalog.public_checks.append(check)
 
     assert await measure(2) == await measure(30)
 
@@ -143,6 +150,18 @@ async def test_who_may_not_know_a_record_is_not_told_by_a_refusal(site: Site, in
     assert n == len(calls)
 
 
+async def test_movers_at_the_same_time(site: Site, index: Index) -> None:
+    program = await site.program()
+    here, there = await site.project(program), await site.project(program)
+    who = await site.holder("curator", program)
+    for _ in range(5):
+        made = await index.create(who, new(here))
+        move = IndexChanges(authz=[project_path(there)])
+        tries = (index.update(who, made.did, made.rev, move) for _ in range(3))
+        done = await asyncio.gather(*tries, return_exceptions=True)
+        assert sorted(type(one).__name__ for one in done) == ["Conflict", "Conflict", "IndexRecord"]
+
+
 async def test_a_file_cannot_take_the_path_of_another(site: Site, index: Index) -> None:
     program = await site.program()
     here, there = await site.project(program), await site.project(program)
@@ -180,3 +199,20 @@ async def test_no_spelling_of_our_own_addresses_is_foreign(site: Site, index: In
             await index.create(who, new(here, urls=[spelled(mine)]))
     else:
         assert (await index.create(who, new(here, urls=[spelled(mine)]))).urls == (spelled(mine),)
+
+
+async def test_a_record_has_bounds(site: Site, index: Index) -> None:
+    """A page of records is answered from memory, so no record is large."""
+    project = await site.project(await site.program())
+    who = await site.holder("contributor", project)
+    long = [f"https://a.example/{n}/{'x' * 4_000}" for n in range(30)]
+    for values in ({"urls": long}, {"metadata": {"a": "x" * 100_000}}, {"urls": ["s3://a"], "acl": long}):
+        with pytest.raises(TooLarge, match="at most 100,000 bytes"):
+            await index.create(who, new(project, **values))
+    did = (await index.create(who, new(project, urls=long[:20]))).did
+    with pytest.raises(TooLarge, match="at most 100,000 bytes"):
+        await index.update(who, did, None, IndexChanges(metadata={"a": "x" * 20_000}))
+    await index.add_aliases(who, did, [f"a{n}" for n in range(999)])
+    with pytest.raises(TooLarge, match="aliases"):
+        await index.add_aliases(who, did, ["b", "c"])
+    assert len(await index.aliases(who, did)) == 999

@@ -11,7 +11,7 @@ import pytest
 from commensal.core.index import IndexRecord, project_path, rev_of
 from commensal.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from commensal.services.index import Index, IndexChanges, IndexQuery, UrlQuery
-from commensal.storage.postgres.database import counting
+from commensal.storage.postgres.database import counting, pg
 from tests.index.conftest import BASE, MD5, new, stored_file
 from tests.rights.conftest import OPERATOR, Site
 
@@ -210,7 +210,13 @@ async def test_constant_statements(site: Site, index: Index) -> None:
 
     few, more = await measure(3), await measure(200)
     assert few == more
-    assert few["create"] <= 6
+    assert few["create"] <= 3
+    with counting() as one:
+        made = await index.create(who, new(project))
+    assert one.n == 2, one.texts
+    async with site.database.read() as unit:
+        told = await pg(unit).row("select action, project, n from audit_events where target = $1", made.did)
+    assert tuple(told or ()) == ("index.add", project.seq, 1)
     assert {name: n for name, n in few.items() if name != "create"} == {"many": 2, "list": 3, "get": 1}
 
 

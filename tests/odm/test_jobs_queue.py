@@ -89,6 +89,8 @@ async def test_a_job_that_two_do_ends_once(services: Services, project: Project,
     assert await asyncio.gather(first, second) == [True, True]
     assert await rows(services, "select name, path = 'GSF' || seq || '/slow' from files") == [("slow", True)]
     assert (await services.import_jobs.job(who, job.seq)).status is JobStatus.COMPLETED
+    signed = await rows(services, "select request ? 'data_link', request ->> 'data_class' from import_jobs")
+    assert signed == [(False, "Other")]  # what is done keeps no link, which may be signed
     keys = [key async for key, _ in services.bytes._blobs.keys()]  # noqa: SIM118
     assert len(keys) == 1  # the loser's bytes are gone
 
@@ -127,6 +129,8 @@ async def test_everybody_comes_to_his_turn(
     monkeypatch.setattr(import_jobs, "OPEN_JOBS", 5)
     with pytest.raises(TooManyRequests):
         await start(services, first, project, remote.put("/one more", b"x").replace(" ", "%20"))
+    with pytest.raises(TooManyRequests):  # nor as a form
+        await services.import_jobs.take_group(first, JobKind.SAMPLES, project.seq, ImportRequest(), b"a\n1\n")
     store, now, taken = PgJobs(), datetime.now(UTC), []
     async with services.database.begin() as unit:
         for _ in range(6):

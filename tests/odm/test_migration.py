@@ -63,7 +63,8 @@ def test_files_that_are_there_already(old_dsn: str):
         for name in ("a.h5", "b.txt", "C.ZIP"):
             await connection.execute(
                 "insert into files (uuid, project, path, name, size, md5, state, blob, extra) "
-                "values (gen_random_uuid(), 1, $1, $1, 5, '\\x02', 'stored', 'k', '{\"tissue\": \"kidney\"}')",
+                "values (gen_random_uuid(), 1, $1, $1, 5, '\\x02', 'stored', 'k', "
+                '\'{"tissue": "kidney", "age": [7, 61, 3]}\')',
                 name,
             )
         await migrate(old_dsn)
@@ -71,6 +72,16 @@ def test_files_that_are_there_already(old_dsn: str):
             "select attrs->>'genestack:name', attrs->>'tissue' from file_search order by file"
         )
         assert [tuple(row) for row in found] == [("a.h5", "kidney"), ("b.txt", "kidney"), ("C.ZIP", "kidney")]
+        # Of several numbers the least and the most; a single one is both.
+        numbers = await connection.fetch(
+            "select distinct key, value::integer, project, least, most from file_numbers "
+            "where key <> 'commensal:md5' order by key, value"
+        )
+        assert [tuple(row) for row in numbers] == [
+            ("age", 3, 1, True, False),
+            ("age", 61, 1, False, True),
+            ("commensal:size", 5, 1, True, True),
+        ]
         jobs = await connection.fetch("select f.name from file_jobs j join files f on f.seq = j.file order by f.seq")
         assert [row[0] for row in jobs] == ["a.h5", "C.ZIP"]
         await connection.close()

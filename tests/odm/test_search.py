@@ -291,7 +291,9 @@ def test_a_page_is_in_the_order_of_accessions_and_keeps_the_total(world: World):
 def test_pages_of_many_are_those_of_few(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(file_search, "_MANY", 5)
     monkeypatch.setattr(file_search, "_FIRST", 30)
-    nodes = [node for node in (parse_filter("tissue=*"), parse_filter("tissue!=kidney"), parse_text("h5")) if node]
+    texts = ["commensal:size>=3", "NOT commensal:size<10", "commensal:size<50 OR tissue=kidney OR NOT age>0"]
+    texts += ["tissue=*", "tissue!=kidney", "commensal:size>5 AND NOT tissue=kidney", "genestack:name=f*.h5"]
+    nodes = [node for node in (*map(parse_filter, texts), parse_text("h5"), parse_text('"counts h5"')) if node]
 
     async def page(node: Node, offset: int, limit: int) -> tuple[list[int], int]:
         async with world.database.read() as unit:
@@ -305,6 +307,35 @@ def test_pages_of_many_are_those_of_few(world: World, monkeypatch: pytest.Monkey
         assert len(every) > 30
         for offset, limit in ((0, 1), (0, 10), (5, 10), (20, 20), (29, 500), (31, 2), (len(every) - 1, 5)):
             assert world.runner.run(page(node, offset, limit)) == (every[offset : offset + limit], len(every))
+
+
+def test_words_of_many_files_are_found_beside_rare_ones(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Statistics decide where a phrase is looked for, not whether it is found."""
+
+    async def common() -> frozenset[str]:
+        async with world.database.read() as unit:
+            await unit.run("analyze file_search")
+            return frozenset(await PgFileSearch().common(unit, {"wf", "wcounts", "w77", "wkidney"}))
+
+    assert world.runner.run(common()) == {"wf", "wcounts", "wkidney"}
+    texts = [
+        '"f 77 counts"',
+        '"77 f"',
+        '"f 77" AND kidney',
+        '"counts h5"',
+        '"kidney stone"',
+        '"f 7? count*"',
+        "renal-cell",
+    ]
+    for part in (0, 0.01, 0.3, 2):
+        monkeypatch.setattr(file_search, "_COMMON", part)
+        for text in texts:
+            node = parse_text(text)
+            assert node is not None
+            assert world.search(node) == world.plain(node)
+    one = parse_text('"f 77 counts"')
+    assert one is not None
+    assert len(world.plain(one)) == 1
 
 
 def test_the_scope_decides_file_by_file(world: World):

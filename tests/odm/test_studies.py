@@ -307,7 +307,12 @@ async def test_links_and_moving(services: Services, project: Project):
     (samples, members), (libraries, made_from) = groups["samples"], groups["libraries"]
     links = services.study_links
 
-    await links.link(who, [ObjectLink(libraries, "libraryGroup", samples, "sampleGroup")])
+    other = (await services.records.put(who, home, [Put(type="import_group", metadata={"kind": "samples"})]))[0].seq
+    pairs = [ObjectLink(libraries, "libraryGroup", one, "sampleGroup") for one in (samples, other)]
+    with pytest.raises(Invalid, match="a request for each pair"):
+        await links.link(who, pairs)
+    assert (await links.links(who, made_from, first_type="library", second_type="sample"))[1] == 0
+    await links.link(who, pairs[:1])
     rows, total = await links.links(who, made_from, first_type="library", second_type="sample")
     assert (total, [(one.first, one.second) for one in rows]) == (3, list(zip(made_from, members, strict=True)))
     with pytest.raises(Invalid, match="whole group"):
@@ -338,6 +343,15 @@ async def test_links_and_moving(services: Services, project: Project):
     assert [one[0] for one in await links.groups(who, project.seq, Kind.LIBRARY)] == [libraries]
     history = await services.studies.versions(who, Kind.SAMPLE, samples)
     assert [one.message for one in history] == ["create (odm)", "move (odm)"]
+    task = await services.studies.publish(who, project.seq)
+    await services.studies.publication(who, task.id)
+    await services.studies.invalid_values(who, project.seq)
+    await services.audit.flush()
+    async with services.database.read() as unit:
+        events = await unit.rows("select action, project, n from audit_events where who = $1", who.user)
+    told = {(event["action"], event["project"], event["n"]) for event in events}
+    assert {("sample.versions", project.seq, 2), ("import_group.list", project.seq, 1), ("link.list", project.seq, 1),
+            ("task.read", project.seq, 1), ("study.check", project.seq, 0)} <= told  # fmt: skip
 
     await links.unlink(who, ObjectLink(libraries, "libraryGroup", samples, "sampleGroup"))
     assert (await links.links(who, made_from, first_type="library", second_type="sample"))[1] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import subprocess
 import time
@@ -279,6 +280,11 @@ def test_tables_and_bad_input(odm: Odm, study: Study):
         ([{"firstId": accession, "firstType": "study", "secondId": "GSF1", "secondType": "sample"}], 404),
     ):
         assert odm.get(f"{CURATOR}/links", "curator", method="POST", json=body).status_code == status, body
+    chosen = {"type": "SELECT", "filterOptionId": base64.urlsafe_b64encode(b'["a","b"]').decode()}
+    for number, status in ((100, 200), (101, 400)):
+        place = f"{USER}/integration/fulltext/search/studies"
+        answer = odm.get(place, "curator", method="POST", json={"filters": [chosen] * number})
+        assert answer.status_code == status
     for content in (b"[]", b"{", b"null"):
         answer = odm.get(f"{CURATOR}/studies/{accession}", "curator", method="PATCH", content=content)
         assert answer.status_code == 400

@@ -112,6 +112,12 @@ async def test_accounts_and_groups(services: Services, project: Project):  # noq
     ):  # fmt: skip
         assert await outcome(call) == "NotFound"
     assert (await scim.groups(eve))[1] == 0
+    # Numbers can be guessed: a group must not tell whose they are.
+    for change in ({"add": [eve.user or 0]}, {"replace": [ada.user or 0, eve.user or 0]}):
+        with pytest.raises(Invalid, match=f"no user {eve.user} that you may see"):
+            await scim.change_group(ada, group.seq, **change)
+    await services.grants.grant(OPERATOR, "ada@x", "viewer", project)
+    await services.grants.grant(OPERATOR, "eve@x", "viewer", project)
     await scim.change_group(ada, group.seq, add=[eve.user or 0])
     assert [one.group.name for one in (await scim.groups(eve))[0]] == ["Renal"]
     for call in (lambda: scim.change_group(eve, group.seq, name="Mine"), lambda: scim.delete_group(eve, group.seq)):
@@ -119,8 +125,14 @@ async def test_accounts_and_groups(services: Services, project: Project):  # noq
     with pytest.raises(Invalid):  # nothing of a change that is refused in part
         await scim.change_group(ada, group.seq, name="Liver", replace=[1])
     assert (await scim.group(ada, group.seq)).group.name == "Renal"
+    await services.grants.revoke(OPERATOR, "eve@x", project)
+    await scim.change_group(ada, group.seq, replace=[ada.user or 0, eve.user or 0])  # who is in it stays known
     await services.grants.grant(OPERATOR, "ada@x", "contributor", project)
     assert [one.group.name for one in (await scim.groups(ada))[0]] == ["Curator", "Renal"]
+    other = await services.catalog.add_project(OPERATOR, await services.catalog.add_program(OPERATOR, "Q"), "Y")
+    await caller(services, "zoe@x", "contributor", other)
+    for who, seen in ((ada, ["ada@x"]), (OPERATOR, ["ada@x", "zoe@x"])):  # of Curator, whom one works with
+        assert [one.email for one in (await scim.group(who, 0)).members or ()] == seen
     page, total = await scim.groups(ada, offset=1, limit=1)
     assert ([one.group.name for one in page], total) == (["Renal"], 2)
     with pytest.raises(Invalid, match="computed"):
@@ -131,6 +143,7 @@ async def test_accounts_and_groups(services: Services, project: Project):  # noq
     assert (await scim.users(operator, external_id="e-1"))[1] == 0
     again = await scim.save_user(operator, "eve@x", name="Eve again", active=True)
     assert (again.user.active, again.user.name, again.external_id) == (True, "Eve again", "e-1")
+    assert (await scim.save_user(operator, "eve@x")).user.name == "Eve again"
     await scim.change_group(ada, group.seq, replace=[], external_id=None)
     shown = await scim.group(ada, group.seq)
     assert (shown.members, shown.external_id) == ((), None)

@@ -54,10 +54,15 @@ class InProcess:
 
 @asynccontextmanager
 async def in_process(
-    database: PgDatabase, dsn: str, folder: Path, dictionary: dict[str, Any] | None = None
+    database: PgDatabase,
+    dsn: str,
+    folder: Path,
+    dictionary: dict[str, Any] | None = None,
+    *,
+    registration: str = "open",
 ) -> AsyncIterator[InProcess]:
     second = PgDatabase(dsn, size=3)
-    settings = Settings(data=str(folder), anonymous=True, registration="open")
+    settings = Settings(data=str(folder), anonymous=True, registration=registration)
     services = build_services(settings, database, second, b"0" * 32)
     await services.dictionaries.start(dictionary)
     user = await services.identity.add_user(OPERATOR, "a@example.org", password="correct horse battery")

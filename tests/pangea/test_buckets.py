@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -39,14 +40,15 @@ def test_a_signature_is_that_of_botocore():
     assert botocore
     request = AWSRequest("GET", "http://store.example:9000/base/bucket/a%20b/%C3%A9%2B.txt")
     S3SigV4QueryAuth(Credentials("public", SECRET), "s3", "eu-west-3", expires=60).add_auth(request)
-    query = parse_qs(urlsplit(request.url).query)
+    signed = urlsplit(str(request.url))
+    query = parse_qs(signed.query)
     now = datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     ours = presigned_get(
         "http://store.example:9000/base/", "bucket/a b/é+.txt", public_key="public", private_key=SECRET,
         region="eu-west-3", seconds=60, now=now,
     )  # fmt: skip
     assert parse_qs(urlsplit(ours).query) == query
-    assert urlsplit(ours).path == urlsplit(request.url).path
+    assert urlsplit(ours).path == signed.path
 
 
 def test_regions_and_endpoints():
@@ -119,10 +121,13 @@ def test_what_a_member_placed_there_is_signed_for_who_may_download(pangea: Pange
     assert made["stored_data"] == data
     assert address.startswith(f"{STORE}/{bucket['name']}/raw%20data/x.fq.gz?X-Amz-Algorithm=")
     assert "%2Feu-central-1%2Fs3%2Faws4_request" in address
-    # Sent back with the address, it is kept without.
-    again = {**data, "presigned_url": "https://elsewhere/"}
-    changed = ann("PUT", f"sample_ar_fields/{made['uuid']}", json={"stored_data": again})
+    # Sent back with the address, it is kept without; another address in a store of one's own stays.
+    changed = ann("PUT", f"sample_ar_fields/{made['uuid']}", json={"stored_data": {**data, "presigned_url": address}})
     assert changed["stored_data"]["presigned_url"].startswith(STORE)
+    held = run_sql(pangea.dsn, "select props->>'value' as value from records where uuid = $1", made["uuid"])
+    assert json.loads(held[0]["value"]) == data
+    kept = {**data, "uri": "s3://other/x", "presigned_url": "https://elsewhere/"}
+    assert field(ann, "kept", kept)["stored_data"] == kept
     manifest = ann("GET", f"samples/{sample['uuid']}/manifest")
     assert "presigned_url" in manifest["analysis_results"][0]["fields"][0]["stored_data"]
     for other in ({"endpoint_url": "https://other.example"}, {"uri": "s3://other/x"}, {"__type__": "sra"}):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.gen3.conftest import run_sql
 from tests.pangea.conftest import Pangea, Person
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -264,3 +266,67 @@ def test_private_results_are_for_members(pangea: Pangea, ann: Person, bob: Perso
     ann("PATCH", f"sample_ars/{secret['uuid']}", json={"is_private": True})
     stranger("GET", f"sample_ar_fields/{field['uuid']}", 403)
     assert ann("GET", f"sample_ars?uuid={secret['uuid']}")["results"][0]["is_private"] is True
+
+
+def test_a_uuid_in_a_path_is_the_thing_itself_before_what_bears_it_as_a_name(pangea: Pangea, ann: Person):
+    library = pangea.library(ann)
+    place = f"nested/{library['organization']}/sample_groups/{library['uuid']}/samples"
+    sample = pangea.sample(ann, library, "s")
+    twin = pangea.sample(ann, library, sample["uuid"])
+    assert ann("GET", f"{place}/{sample['uuid']}")["uuid"] == sample["uuid"]
+    assert ann("GET", f"{place}/{twin['uuid']}")["uuid"] == twin["uuid"]
+    result = pangea.result(ann, sample, "m")
+    pangea.result(ann, sample, result["uuid"])
+    place += f"/s/analysis_results/{result['uuid']}"
+    assert ann("GET", place)["uuid"] == result["uuid"]
+    sent = {"analysis_result": result["uuid"], "name": "f", "stored_data": 1}
+    field = ann("POST", "sample_ar_fields", 201, json=sent)
+    ann("POST", "sample_ar_fields", 201, json={**sent, "name": field["uuid"]})
+    assert ann("GET", f"{place}/fields/{field['uuid']}")["uuid"] == field["uuid"]
+
+
+def test_a_move_with_a_change_is_both_or_neither(pangea: Pangea, ann: Person, bob: Person):
+    here, there = pangea.library(ann), pangea.library(ann)
+    sample = pangea.sample(ann, here, "s", metadata={"a": 1})
+    pangea.sample(ann, there, "taken")
+    place = f"samples/{sample['uuid']}"
+    sent = {"library": there["uuid"], "name": "taken", "metadata": {"a": 2}}
+    assert ann("PATCH", place, 400, json=sent) == {
+        "non_field_errors": ["The fields name, library must make a unique set."]
+    }
+    kept = ann("GET", place)
+    assert (kept["library"], kept["name"], kept["metadata"]) == (here["uuid"], "s", {"a": 1})
+    moved = ann("PATCH", place, json={**sent, "name": "t"})
+    assert (moved["library"], moved["name"], moved["metadata"]) == (there["uuid"], "t", {"a": 2})
+    assert moved == ann("GET", place)
+    own = pangea.library(bob)
+    for who, library in ((bob, own), (ann, own)):
+        who("PATCH", place, 403, json={"library": library["uuid"]})
+
+
+def test_results_and_fields_stay_where_they_are(pangea: Pangea, ann: Person):
+    library = pangea.library(ann)
+    one, two = pangea.sample(ann, library, "s"), pangea.sample(ann, library, "t")
+    results = [pangea.result(ann, one, "m"), pangea.result(ann, two, "m")]
+    sent = {"analysis_result": results[0]["uuid"], "name": "f", "stored_data": 1}
+    field = ann("POST", "sample_ar_fields", 201, json=sent)
+    place = f"sample_ars/{results[0]['uuid']}"
+    said = ["This cannot be changed: make it anew there."]
+    assert ann("PATCH", place, 400, json={"sample": two["uuid"]}) == {"sample": said}
+    assert ann("PUT", place, json={**results[0], "description": "d"})["sample"] == one["uuid"]
+    place = f"sample_ar_fields/{field['uuid']}"
+    assert ann("PATCH", place, 400, json={"analysis_result": results[1]["uuid"]}) == {"analysis_result": said}
+    assert ann("PUT", place, json={**sent, "stored_data": 2})["stored_data"] == 2
+
+
+def test_refusals_and_a_new_privacy_are_in_the_audit(pangea: Pangea, ann: Person, bob: Person):
+    library = pangea.library(ann)
+    result = pangea.result(ann, pangea.sample(ann, library, "s"), "m")
+    hushed = ann.send("PATCH", f"sample_ars/{result['uuid']}", json={"is_private": True})
+    refused = bob.send("POST", f"sample_groups/{library['uuid']}/samples", json={"sample_uuids": []})
+    assert refused.json() == {"detail": "Insufficient permissions to add sample to sample group."}
+    sql = "select action, result, details from audit_events where request_id = $1 and door = 'pangea' and action <> $2"
+    (change,) = run_sql(pangea.dsn, sql, hushed.headers["x-request-id"], "result.read")
+    assert (change["action"], json.loads(change["details"])["private"]) == ("result.settings", True)
+    (event,) = run_sql(pangea.dsn, sql, refused.headers["x-request-id"], "project.read")
+    assert (event["action"], event["result"]) == ("update", "refused")

@@ -132,6 +132,15 @@ def test_an_order_lets_its_worker_reach_a_private_sample_and_nothing_else(
     worker("POST", f"sample_ar_fields/{field['uuid']}/upload_s3?{through}", 400, json={"filename": "x"})
     found = worker("GET", f"sample_ar_fields?analysis_result_id={made['uuid']}&{through}")["results"]
     assert [one["stored_data"] for one in found] == [{"a": 2}]
+    # Files, too, though the form goes to a signed address without the order.
+    file = {"analysis_result": made["uuid"], "name": "file", "stored_data": {}}
+    file = f"sample_ar_fields/{worker('POST', f'sample_ar_fields?{through}', 201, json=file)['uuid']}"
+    form = worker("POST", f"{file}/upload_s3?{through}", json={"filename": "x.txt"})
+    client = pangea.running.client
+    assert client.post(form["url"], data=form["fields"], files={"file": b"results"}).status_code == 204
+    address = worker("GET", f"{file}?{through}")["stored_data"]["presigned_url"]
+    assert client.get(address).content == b"results"
+    worker("GET", file, 403)
     org = library["organization_obj"]["name"]
     nested = f"nested/{org}/sample_groups/{library['name']}/samples"
     worker("GET", f"{nested}/{sample['name']}/analysis_results/new/fields/f?{through}")
@@ -180,6 +189,8 @@ def test_a_group_order_is_made_of_orders(
     assert order["work_orders"] == [link["uuid"] for link in order["work_order_links"]]
     first = worker("GET", f"work_orders/{order['work_orders'][0]}")
     worker("PATCH", f"job_orders/{first['job_order_objs'][0]['uuid']}", json={"status": "working"})
+    # The published client sends the order of a group with requests for its samples: nothing is lent, nothing refused.
+    bob("GET", f"samples/{samples[0]['uuid']}?work_order_uuid={uuid}")
     samples.append(pangea.sample(ann, library))
     assert ann("POST", f"{path}/{of['uuid']}")["uuid"] == uuid
     order = pangea.stranger("GET", f"group_work_orders/{uuid}")

@@ -231,13 +231,15 @@ async def folders_and_drops(person: Person, shelf: Shelf, tmp_path: Path) -> Non
           const data = new DataTransfer();
           data.items.add(new File(["dropped"], "dropped.txt"));
           data.items.add(new File(["too"], "too.txt"));
+          data.items.add(new File(["odd"], "constructor")); // what every object of JavaScript has
           const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
           document.querySelector("[data-drop]").dispatchEvent(drop);
         }"""
     )
     await line(page, "too.txt").get_by_text("Uploaded").wait_for()
     await line(page, "dropped.txt").get_by_text("Uploaded").wait_for()
-    assert {"dropped.txt", "set/deep/two.txt", "set/one.txt", "too.txt"} <= set(await shelf.paths())
+    await line(page, "constructor").get_by_text("Uploaded").wait_for()
+    assert {"constructor", "dropped.txt", "set/deep/two.txt", "set/one.txt", "too.txt"} <= set(await shelf.paths())
     await page.wait_for_function("() => document.getElementById('announce').textContent === 'All files are uploaded'")
 
 

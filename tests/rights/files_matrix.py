@@ -58,6 +58,7 @@ MATRIX += [
     _row("Files.check_place", Right.CREATE, lambda s, who: s.files.check_place(who, s.project, "new")),
     _row("Files.check_place", Right.UPDATE, lambda s, who: s.files.check_place(who, s.project, "here")),
     _row("Files.get", Right.READ, lambda s, who: s.files.get(who, s.project, path="here")),
+    _row("Files.show", Right.READ, lambda s, who: s.files.show(who, s.project, "here")),
     _row("Files.list", Right.READ, lambda s, who: s.files.list(who, s.project)),
     _row("Files.of_records", Right.READ, lambda s, who: s.files.of_records(who, s.project, [])),
     _row("Files.open", Right.DOWNLOAD, lambda s, who: s.files.open(who, s.project, s.file)),

@@ -195,7 +195,26 @@ MATRIX: list[Row] = [
     _groups("remove_members", MAKER, "program", lambda g, p, who: g.remove_members(who, p.group, [p.other.email])),
 ]  # fmt: skip
 
-SERVICES: list[type] = [Catalog, Downloads, FileSearch, Folders, Grants, Groups, ImportJobs, Index, Lineages, ManagedData, MetadataDocuments, MetadataObjects, People, ProjectFiles, Results, Scim, Studies, StudyLinks]
+SERVICES: list[type] = [
+    Catalog,
+    Downloads,
+    FileSearch,
+    Folders,
+    Grants,
+    Groups,
+    ImportJobs,
+    Index,
+    Lineages,
+    ManagedData,
+    MetadataDocuments,
+    MetadataObjects,
+    People,
+    ProjectFiles,
+    Results,
+    Scim,
+    Studies,
+    StudyLinks,
+]
 
 #: Public methods that have no row, and why.
 EXEMPT: dict[str, str] = {
@@ -318,6 +337,7 @@ EXEMPT: dict[str, str] = {
     "ImportJobs.run": "beside the requests",
     "ImportJobs.work": "beside the requests",
     "ManagedData.delete": "as Deletion; who may not read is told that there is nothing (tests/odm/test_jobs_faults)",
+    "Groups.viewer": "tells about the caller himself",
     "Groups.is_curator": "tells about the caller himself",
     "Groups.is_curator_in": "tells about the caller himself",
     "Groups.find": "for services, inside their transaction",

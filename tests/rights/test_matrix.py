@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-import tests.rights.files_matrix  # noqa: F401 - brings its rows
+import tests.rights.files_matrix
+import tests.rights.pangea_matrix  # noqa: F401 - both bring their rows
 from commensal.core.permissions import ROLE_NAMES, ROLES, SITE_ADMIN_RIGHTS, PublicLevel, Right
 from commensal.core.principals import Door, Principal, PrincipalKind
 from commensal.errors import CommensalError, Forbidden, NotFound, Unauthenticated

@@ -210,12 +210,14 @@ def test_a_viewer_sees_files_but_not_their_bytes(
 def test_the_audit_knows_who_did_what(commons: Running, admin: dict[str, str], place: str):
     name = f"audit-{uuid.uuid4().hex[:8]}.txt"
     put(commons, place, name, b"data", admin).raise_for_status()
+    commons.client.get(f"{place}/files/{name}?info", headers=admin).raise_for_status()
     commons.client.get(f"{place}/files/{name}", headers=admin).raise_for_status()
     for _ in range(40):  # reads are written within half a second
         lines = [line for line in commons.admin("audit", "tail", "-n", "30").splitlines() if name in line]
-        if len(lines) >= 2:
+        if len(lines) >= 3:
             break
     assert any("file.add" in line and ADMIN in line for line in lines)
+    assert any("file.read" in line for line in lines)
     assert any("file.download" in line for line in lines)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +25,14 @@ WHO = operator("test")
 
 
 @pytest.fixture
-async def site(database: PgDatabase, dsn: str, tmp_path: Path) -> AsyncIterator[Services]:
+def quota() -> int:
+    return 1000
+
+
+@pytest.fixture
+async def site(database: PgDatabase, dsn: str, tmp_path: Path, quota: int) -> AsyncIterator[Services]:
     audit_database = PgDatabase(dsn, size=2)
-    settings = Settings(data=str(tmp_path), quota=1000, min_free=0)
+    settings = Settings(data=str(tmp_path), quota=quota, min_free=0)
     (tmp_path / "blobs").mkdir()
     yield build_services(settings, database, audit_database, bytes(32))
     await audit_database.close()
@@ -92,13 +99,62 @@ async def test_a_file_belongs_to_a_record_of_its_project(site: Services, project
     assert again.file.change > put.file.change
 
 
+@pytest.mark.parametrize("quota", [0])
 async def test_a_put_costs_a_fixed_number_of_statements(site: Services, project: Project):
     with counting() as count:
         await site.files.put(WHO, project, "a", chunks(b"x"))
-    assert count.n <= 10, count.texts
+    assert count.n == 2, count.texts
+    with counting() as count:
+        await site.files.put(WHO, project, "a", chunks(b"y"))
+    assert count.n <= 9, count.texts
     with counting() as count:
         await site.files.list(WHO, project)
     assert count.n <= 2, count.texts
+
+
+@pytest.mark.parametrize("quota", [0, 1000])
+async def test_writers_of_one_path_at_once_make_one_file(site: Services, project: Project, tmp_path: Path, dsn: str):
+    contents = [b"%d" % n for n in range(6)] * 2
+    made = await asyncio.gather(*(site.files.put(WHO, project, "same", chunks(data)) for data in contents))
+    assert sum(one.created for one in made) == 1
+    assert len({one.file.uuid for one in made}) == 1
+    changes = [one.file.change for one in made if one.changed]
+    assert len(set(changes)) == len(changes)
+    now = await site.files.get(WHO, project, path="same")
+    assert now.change == max(changes)
+    (last,) = {one.file.sha256 for one in made if one.file.change == now.change}
+    assert now.sha256 == last
+    read = b"".join([part async for part in await site.files.open(WHO, project, now)])
+    assert hashlib.sha256(read).hexdigest() == now.sha256
+    connection = await asyncpg.connect(dsn)
+    told = await connection.fetch("select action, target from audit_events where action like 'file.%'")
+    named = {row["key"] for row in await connection.fetch("select key from blobs")}
+    await connection.close()
+    assert sorted(row["action"] for row in told) == ["file.add"] + ["file.replace"] * (len(changes) - 1)
+    stored = {path.name for path in (tmp_path / "blobs").glob("*/*/*") if path.is_file()}
+    assert stored == named, "bytes that came in vain are gone, and no others"
+
+
+@pytest.mark.parametrize("quota", [0])
+async def test_a_new_file_with_bytes_that_are_known_shares_them(site: Services, project: Project, tmp_path: Path):
+    first = await site.files.put(WHO, project, "a", chunks(b"same"))
+    second = await site.files.put(WHO, project, "b", chunks(b"same"))
+    assert second.created
+    assert second.file.blob == first.file.blob
+    assert blobs(tmp_path) == 1
+
+
+@pytest.mark.parametrize("quota", [0])
+async def test_a_new_file_heals_equal_bytes_that_are_damaged(site: Services, project: Project, dsn: str):
+    first = await site.files.put(WHO, project, "a", chunks(b"same"))
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("update blobs set damaged = now()")
+    await connection.close()
+    second = await site.files.put(WHO, project, "b", chunks(b"same"))
+    healed = await site.files.get(WHO, project, path="a")
+    assert second.created
+    assert second.file.blob == healed.blob != first.file.blob
+    assert b"".join([part async for part in await site.files.open(WHO, project, healed)]) == b"same"
 
 
 async def test_files_of_other_projects_are_not_found_here(site: Services, project: Project):

@@ -165,6 +165,22 @@ def test_bytes_with_the_beginning_and_a_file_without_any(commons: Commons):
     )
 
 
+def test_bytes_with_the_beginning_that_are_refused_leave_no_upload_behind(commons: Commons):
+    parts = commons.running.data / "blobs" / "parts"
+    before = {path.name for path in parts.iterdir()} if parts.exists() else set()
+    meta = metadata(project="UP-one", path="early/refused")
+    headers = {**commons.admin, "Upload-Length": "5", "Upload-Metadata": meta, "Content-Type": STREAM}
+    for change, data, status in (
+        ({"Upload-Checksum": f"md5 {b64(b'x' * 16)}"}, b"abc", 460),
+        ({"Upload-Checksum": "md5 x"}, b"abc", 400),
+        ({}, b"abcdef", 413),
+        ({}, iter([b"abc", b"def"]), 413),
+    ):
+        answer = commons.client.post(URL, content=data, headers={**headers, **change})
+        assert (answer.status_code, "location" in answer.headers) == (status, False)
+    assert {path.name for path in parts.iterdir()} == before
+
+
 def test_checksums_of_requests(commons: Commons):
     url = commons.begin(8, "summed")
     for name in ("md5", "sha1", "sha256"):
@@ -242,7 +258,10 @@ def test_a_request_that_hangs_gives_way_to_the_next(commons: Commons):
 
 
 def test_given_up(commons: Commons):
+    parts = commons.running.data / "blobs" / "parts"
+    before = {path.name for path in parts.iterdir()} if parts.exists() else set()
     url = commons.begin(10)
+    assert len({path.name for path in parts.iterdir()} - before) == 1
     assert commons.patch(url, 0, b"abc").status_code == 204
     assert commons.client.delete(url, headers=commons.admin).status_code == 204
     for answer in (
@@ -252,8 +271,7 @@ def test_given_up(commons: Commons):
     ):
         assert answer.status_code == 410
     assert commons.client.get(url, headers=commons.admin).json()["state"] == "ended"
-    parts = commons.running.data / "blobs" / "parts"
-    assert urlsplit(url).path.rpartition("/")[2] not in "".join(path.name for path in parts.iterdir())
+    assert {path.name for path in parts.iterdir()} == before
 
 
 def test_beginnings_that_are_refused(commons: Commons):
@@ -293,6 +311,28 @@ def test_an_upload_is_its_senders_alone(commons: Commons):
     ):
         assert answer.status_code == 404
     assert commons.offset(url) == 0
+
+
+def test_a_key_for_one_program_opens_no_upload_of_another(commons: Commons):
+    for path, body in (
+        ("programs", {"code": "OTHER", "title": "Other"}),
+        ("programs/OTHER/projects", {"code": "two", "title": "Two"}),
+    ):
+        assert commons.client.post(f"/commensal/v1/{path}", json=body, headers=commons.admin).status_code == 201
+    key = commons.running.key(ADMIN, "opal", "--program", "OTHER")
+    limited = {**TUS, "Authorization": f"Basic {b64(key['login'] + ':' + key['password'])}"}
+    meta = metadata(project="OTHER-two", filename="mine")
+    commons.running.admin("grant", ADMIN, "contributor", "OTHER")
+    own = commons.client.post(URL, headers={**limited, "Upload-Length": "5", "Upload-Metadata": meta})
+    assert own.status_code == 201, own.text
+    url = commons.begin(5, "elsewhere")
+    stream = {"Upload-Offset": "0", "Content-Type": STREAM}
+    for method in ("HEAD", "PATCH", "DELETE", "GET"):
+        answer = commons.client.request(method, url, headers={**limited, **stream})
+        assert (method, answer.status_code, "upload-metadata" in answer.headers) == (method, 404, False)
+    assert commons.offset(url) == 0
+    assert commons.client.head(own.headers["location"], headers=limited).status_code == 200
+    assert commons.client.head(own.headers["location"], headers=commons.admin).status_code == 200
 
 
 def test_clients_that_can_only_post(commons: Commons):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -146,6 +149,26 @@ async def test_a_quota_bounds_what_is_announced_what_comes_and_what_is_joined(si
         await store.uploads.write_part(parts.uuid, 2, chunks(b"x" * 60))
     assert (await store.uploads.complete(store.writer, parts.uuid)).state is UploadState.AVAILABLE
     assert (await store.paths(), len(await store.stored())) == (["y"], 1)
+
+
+async def test_a_quota_holds_against_many_who_store_at_once(site: Site, tmp_path: Path):
+    store = await make_store(site, LocalBlobs(tmp_path), quota=100)
+    arrived = 0
+    everybody = asyncio.Event()
+
+    async def slowly(number: int) -> AsyncIterator[bytes]:
+        nonlocal arrived
+        yield bytes([number]) * 30
+        arrived += 1
+        if arrived == 6:
+            everybody.set()
+        await everybody.wait()  # each was told that there is room
+        yield bytes([number]) * 10
+
+    puts = [store.files.put(store.writer, store.project, f"f{n}", slowly(n)) for n in range(6)]
+    results = await asyncio.gather(*puts, return_exceptions=True)
+    assert sum(isinstance(result, NoSpace) for result in results) == 4
+    assert (len(await store.paths()), len(await store.stored())) == (2, 2)
 
 
 async def test_abandoned_uploads_are_collected(store: Store):

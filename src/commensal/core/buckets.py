@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from commensal.errors import Invalid
 
-__all__ = ["Bucket", "BucketKey", "Remote", "check_endpoint", "parse_remote"]
+__all__ = ["Bucket", "BucketKey", "Remote", "check_endpoint", "is_signed", "parse_remote"]
 
 _LONGEST = 1_000
 
@@ -78,3 +78,11 @@ def parse_remote(stored: object) -> Remote | None:
     if not uri.startswith("s3://") or not bucket or any(step in ("", ".", "..") for step in steps):
         return None
     return Remote(endpoint.strip().rstrip("/"), bucket, key) if key.isprintable() else None
+
+
+def is_signed(address: object, remote: Remote) -> bool:
+    """Tell whether an address was signed (Signature Version 4) for this object: it is good for a while only."""
+    if not isinstance(address, str):
+        return False
+    plain, _, query = address.partition("?")
+    return "X-Amz-Signature=" in query and unquote(plain) == f"{remote.endpoint}/{remote.bucket}/{remote.key}"

@@ -15,7 +15,7 @@ from commensal.core.entities import Entity
 from commensal.core.index import IndexRecord
 from commensal.core.permissions import PublicLevel
 from commensal.core.projects import Program, Project
-from commensal.errors import Invalid
+from commensal.errors import Invalid, TooLarge
 
 __all__ = ["Wish", "acl_of", "authz_of", "check_hash_and_size", "wishes_of"]
 
@@ -112,7 +112,8 @@ def _read_urls(wish: Wish, given: Any) -> bool:
     urls = tuple(dict.fromkeys(text.strip() for text in cast("list[str]", texts) if text.strip()))
     try:
         rules.check_urls(urls, {})
-    except Invalid as error:
+        rules.check_room(urls)
+    except (Invalid, TooLarge) as error:
         wish.wrong("urls", error.message)
         return False
     wish.urls = urls

@@ -33,6 +33,12 @@ class Digesting:
         # hashlib lets go of the interpreter's lock: the two really run side by side.
         self._running = tuple(loop.run_in_executor(None, one.update, block) for one in self._hashes)
 
+    def add_here(self, block: bytes) -> None:
+        """Take a block and digest it before this returns, for callers that have a thread of their own."""
+        self.size += len(block)
+        for one in self._hashes:
+            one.update(block)
+
     async def settle(self) -> None:
         """Wait until every block is digested."""
         running, self._running = self._running, ()

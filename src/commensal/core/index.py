@@ -14,9 +14,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from commensal.core.files import File
 from commensal.core.projects import Project
-from commensal.errors import Invalid
+from commensal.errors import Invalid, TooLarge
 
 __all__ = [
     "HASHES",
@@ -28,6 +30,7 @@ __all__ = [
     "authz_place",
     "check_hashes",
     "check_new",
+    "check_room",
     "check_text",
     "check_times",
     "check_urls",
@@ -54,6 +57,8 @@ LARGEST_SIZE = 2**63 - 1
 MANY = 1_000
 LONG = 4_096
 NAME_BYTES = 900
+#: Most bytes (as JSON) of all that one record says: a page of a thousand of them is answered from memory.
+ROOM = 100_000
 
 _DID = re.compile(
     r"((?:[A-Za-z0-9][A-Za-z0-9._:~-]{0,99}/?)?)([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
@@ -185,6 +190,17 @@ def check_new(new: NewIndexRecord) -> None:
     check_list(new.acl, "acl")
     check_authz(new.authz)
     check_times(new.content_created, new.content_updated)
+    check_room(new.urls, new.urls_metadata, new.acl, new.authz, new.metadata)
+
+
+def check_room(*parts: object) -> None:
+    """Raise TooLarge when these lists and objects of a record are too large together."""
+    size = len(msgspec.json.encode(parts))
+    if size > ROOM:
+        raise TooLarge(
+            f"A record has at most {ROOM:,} bytes of urls, acl, authz and metadata; this one has {size:,}. Keep "
+            "longer metadata as a document (/mds)."
+        )
 
 
 def check_size(size: int | None) -> None:

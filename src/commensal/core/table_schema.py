@@ -22,7 +22,7 @@ def _takes(kind: str, value: Any) -> bool:
         case "integer" | "year":
             return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         case "number":
-            return isinstance(value, int | float) and math.isfinite(value)
+            return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
         case "object" | "geojson":
             return isinstance(value, dict)
         case "array":

@@ -6,12 +6,13 @@ from urllib.parse import quote
 
 from starlette.types import Receive, Scope, Send
 
-from commensal.errors import CommensalError, InvalidRows, Problem, Unauthenticated
+from commensal.errors import CommensalError, Forbidden, InvalidRows, NotFound, Problem, Unauthenticated
 from commensal.faces.face import Failure
 from commensal.faces.kit.answers import Answer, Respond, json_answer
 from commensal.faces.kit.exchange import Exchange
 from commensal.faces.kit.request import Request
 from commensal.portal.pages import render
+from commensal.services.catalog_parts import no_project
 
 __all__ = ["encode_error", "error_page"]
 
@@ -77,4 +78,16 @@ class _ErrorAnswer:
 
 def encode_error(error: CommensalError, exchange: Exchange) -> Respond:
     """Return the answer for an error: a page where the caller asks for HTML, else JSON."""
-    return _ErrorAnswer(error, exchange)
+    project = exchange.params.get("project")
+    return _ErrorAnswer(error if project is None else _untold(error, project, exchange), exchange)
+
+
+def _untold(error: CommensalError, project: str, exchange: Exchange) -> CommensalError:
+    """Tell the same of a project that is not there as of one that the reader holds nothing on; the audit knows."""
+    absent = no_project(project)
+    if isinstance(error, Forbidden) and error.unseen:
+        return absent
+    anonymous = exchange.principal is not None and not exchange.principal.signed_in
+    if anonymous and isinstance(error, NotFound) and error.message == absent.message:
+        return Unauthenticated("Sign in, or send a valid token, to do this.")
+    return error

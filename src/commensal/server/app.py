@@ -200,7 +200,7 @@ def build_services(settings: Settings, database: PgDatabase, audit_database: PgD
         submission=submission,
         records=records,
         lineages=Lineages(reads=lineages, **common),
-        results=Results(database=database, records=records, reads=lineages, dictionaries=dictionaries),
+        results=Results(database=database, records=records, reads=lineages, dictionaries=dictionaries, audit=audit),
         project_files=ProjectFiles(reads=PgProjectFiles(), lineages=lineages, **common),
         people=People(database=database, store=PgPeople(), guard=guard, audit=audit),
         tags=Tags(store=PgTags(), **common),

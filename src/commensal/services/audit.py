@@ -123,6 +123,24 @@ class Audit:
         event = self._event(principal, action, program, project, target, n, result, details, patients)
         await self._store.add(unit, event)
 
+    def event(
+        self,
+        principal: Principal,
+        action: str,
+        *,
+        program: Program | int | None = None,
+        project: Project | int | None = None,
+        target: str = "",
+        n: int = 1,
+        result: str = "ok",
+        details: dict[str, Any] | None = None,
+    ) -> AuditEvent:
+        """Return the event of a change whose own statement writes it, instead of ``write``; see there."""
+        request = _request.get()
+        if request is not None:
+            request.stored = True
+        return self._event(principal, action, program, project, target, n, result, details, ())
+
     async def refusal(
         self,
         principal: Principal,

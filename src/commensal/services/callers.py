@@ -11,8 +11,10 @@ __all__ = ["caller_values", "kept_caller"]
 
 
 def caller_values(principal: Principal) -> dict[str, Any]:
-    """Return a caller as JSON, without his account's number."""
+    """Return a caller as JSON, without his account's number; rights that were lent to him stay with the work."""
+    lent = {"lent": [list(pair) for pair in principal.lent]} if principal.lent else {}
     return {
+        **lent,
         "kind": principal.kind.value,
         "door": principal.door.value,
         "email": principal.email,
@@ -29,4 +31,6 @@ def caller_values(principal: Principal) -> dict[str, Any]:
 def kept_caller(values: Mapping[str, Any], user: int | None) -> Principal:
     """Return the caller that was kept."""
     plain = dict(values)
-    return Principal(kind=PrincipalKind(plain.pop("kind")), door=Door(plain.pop("door")), user=user, **plain)
+    kind, door = PrincipalKind(plain.pop("kind")), Door(plain.pop("door"))
+    lent = tuple((int(project), int(right)) for project, right in plain.pop("lent", ()))
+    return Principal(kind=kind, door=door, user=user, lent=lent, **plain)

@@ -18,7 +18,7 @@ from commensal.storage.ports import Database, Unit
 from commensal.storage.ports.catalog import CollectionStore, ObjectStore, ProgramStore, ProjectStore, Ref
 from commensal.storage.ports.grants import GrantStore
 
-__all__ = ["CatalogParts", "PublicCheck", "StrictViolations", "checked_properties"]
+__all__ = ["CatalogParts", "PublicCheck", "StrictViolations", "checked_properties", "no_project"]
 
 #: Raises Invalid when a project must not get this public level (patients, genomes, …).
 PublicCheck = Callable[[Unit, Project, PublicLevel], Awaitable[None]]
@@ -77,7 +77,7 @@ class CatalogParts:
         """
         found = await self._projects.find(unit, ref, lock=lock)
         if found is None:
-            raise NotFound(f"There is no project {_shown(ref)}.")
+            raise no_project(ref)
         return found
 
     async def _project(
@@ -118,3 +118,8 @@ def checked_properties(properties: Mapping[str, Any] | None, extra: Any = None) 
 def _shown(ref: Ref) -> str:
     text = str(ref)
     return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def no_project(ref: Ref) -> NotFound:
+    """Return the error for a reference that names no project."""
+    return NotFound(f"There is no project {_shown(ref)}.")

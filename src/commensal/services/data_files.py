@@ -311,6 +311,8 @@ def _refusal(work: _Work, record: IndexRecord) -> str | None:
     """Tell why a data file of this project may not name a record; None: it may."""
     project, principal = record.project, work.principal
     held = _held(work, record)
+    if record.file.private and not work.access.granted(program=project.program, project=project.seq) & Right.READ:
+        return f"The object {record.did} belongs to a project that you may not read."
     if not record.authz and not record.acl:
         # Nobody has said where it belongs: that is for its uploader to say, while it is in his own place, or where a
         # site admin has put it in his name.

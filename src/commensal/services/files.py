@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ class Files:
         async with self._database.read() as unit:
             before = await self._allowed(unit, principal, project, path)
             owner = await self._owner(unit, project, record)
-            limit = await self._room(unit, project, before)
+            limit = _room(await self._left(unit, project), before)
             if before is not None and before.blob and sha256 is not None and before.sha256 == sha256.lower():
                 media = check_media_type(media_type)
                 if (before.media_type, extra) == (media, None) and owner in (None, before.record):
@@ -120,7 +121,7 @@ class Files:
         async with self._database.read() as unit:
             before = await self._allowed(unit, principal, project, path)
             await self._owner(unit, project, record)
-            return await self._room(unit, project, before)
+            return _room(await self._left(unit, project), before)
 
     async def current(self, uuid: UUID) -> File | None:
         """Return a file wherever it is, for an upload that was begun for it; who may store there is asked later."""
@@ -153,12 +154,31 @@ class Files:
         kept: str | None = ""
         try:
             _check_digests(stored, *expected)
+            told = owner if record is None else record
+            new = (
+                None
+                if fills or self._quota  # which is counted while nobody else in the program stores
+                else await self._keep_new(
+                    principal,
+                    project,
+                    path,
+                    stored,
+                    media_type=media_type,
+                    owner=told,
+                    extra=extra,
+                    uuid=uuid,
+                    also=also,
+                )
+            )
+            if new is not None:
+                kept = new.blob or ""
+                return PutResult(new, created=True, changed=True)
             async with self._database.begin() as unit:
-                project, path = await self._held_place(unit, project, path, uuid if fills else None)
+                project, path, left = await self._held_place(unit, project, path, uuid if fills else None)
                 before = await self._allowed(unit, principal, project, path, lock=True)
                 if before is not None and before.blob is None:
                     _check_digests(stored, before.size, before.md5, before.sha256)
-                limit = await self._room(unit, project, before)
+                limit = _room(left, before)
                 if limit is not None and stored.size > limit:
                     raise NoSpace(self._over_quota(), retry_after=60)
                 if record is not None:
@@ -183,14 +203,61 @@ class Files:
             # Nobody knows whether a lost connection committed: bytes too many are found by a scrub, too few never.
             kept = "" if isinstance(error, NoSpace) else None
             raise
+        except asyncio.CancelledError:
+            kept = None  # the same: what was sent may have been done
+            raise
         finally:
             if kept is not None and kept != stored.key:
                 await self._blobs.delete(stored.key)
         return result
 
-    async def _held_place(self, unit: Unit, project: Project, path: str, uuid: UUID | None) -> tuple[Project, str]:
+    async def _keep_new(
+        self,
+        principal: Principal,
+        project: Project,
+        path: str,
+        stored: Stored,
+        *,
+        media_type: str,
+        owner: int | tuple[str, str] | None,
+        extra: Any,
+        uuid: UUID | None,
+        also: Callable[[Unit, File], Awaitable[None]] | None,
+    ) -> File | None:
+        """Make the file in one statement, as most are: nothing stands at its path. None: it takes the long way."""
+        media = check_media_type(media_type)
+        now = self._now()
+        details = {"size": stored.size, "sha256": stored.sha256.hex()}
+        async with self._database.alone() if also is None else self._database.begin() as unit:
+            rights = await self._guard.rights(unit, principal, project=project)
+            if not rights & Right.CREATE:  # a refusal is decided, and told, by the state that is held
+                return None
+            file = await self._store.add(
+                unit,
+                uuid=uuid or uuid7(int(now.timestamp() * 1000)),
+                project=project,
+                path=path,
+                name=path.rpartition("/")[2],
+                stored=stored,
+                media_type=media,
+                record=await self._owner(unit, project, owner) if isinstance(owner, tuple) else owner,
+                extra=extra,
+                made_by=principal.user,
+                now=now,
+                event=self._audit.event(
+                    principal, "file.add", program=project.program, project=project, target=path, details=details
+                ),
+            )
+            if file is not None and also is not None:
+                await also(unit, file)
+        return file
+
+    async def _held_place(
+        self, unit: Unit, project: Project, path: str, uuid: UUID | None
+    ) -> tuple[Project, str, int | None]:
         """Return project and path where bytes go, which stay there until this unit ends; ``uuid``: of a file's own.
 
+        The third is what the quota leaves: its lock comes before those of files, so that nobody waits in a circle.
         Bytes may come for hours: the project may have gone, or belong to another program by now, and the file may
         have been moved or deleted.
         """
@@ -199,13 +266,14 @@ class Files:
             held = await self._store.hold_project(unit, seq)
             if held is None:
                 raise NotFound("The project was deleted while the bytes came: nothing was stored.")
+            left = await self._left(unit, held, alone=True)
             if uuid is None:
-                return held, path
+                return held, path, left
             file = await self._store.find(unit, uuid=uuid, lock=True)
             if file is None:
                 raise NotFound("The file that these bytes are for was deleted: nothing was stored.")
             if file.project == seq:
-                return held, file.path
+                return held, file.path, left
             seq = file.project
 
     async def _allowed(
@@ -229,12 +297,14 @@ class Files:
             )
         return seq
 
-    async def _room(self, unit: Unit, project: Project, before: File | None) -> int | None:
-        """Return the bytes that the program's quota leaves for this file; None: no limit."""
+    async def _left(self, unit: Unit, project: Project, *, alone: bool = False) -> int | None:
+        """Return the bytes that the program's quota leaves, less than none when it became smaller; None: no limit.
+
+        ``alone``: nobody else in the program is told his room until this unit ends.
+        """
         if not self._quota:
             return None
-        used = await self._store.used(unit, project.program)
-        return max(0, self._quota - used + ((before.size or 0) if before is not None and before.blob else 0))
+        return self._quota - await self._store.used(unit, project.program, alone=alone)
 
     def _over_quota(self) -> str:
         return (
@@ -309,6 +379,12 @@ class Files:
                 raise NotFound(f"There is no such file in project {project.project_id}.")
         return file
 
+    async def show(self, principal: Principal, project: Project, path: str) -> File:
+        """Return what is known about a file; needs ``read``, and the audit gets the event. Raises as ``get``."""
+        file = await self.get(principal, project, path=path)
+        await self._audit.read(principal, "file.read", program=project.program, project=project, target=file.path, n=1)
+        return file
+
     async def open(
         self, principal: Principal, project: Project, file: File, start: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
@@ -371,6 +447,11 @@ class Files:
             removed += len(keys)
             if len(keys) < _PURGE:
                 return removed
+
+
+def _room(left: int | None, before: File | None) -> int | None:
+    """Return the bytes that may come in the place of a file, when the quota leaves so many."""
+    return None if left is None else max(0, left + ((before.size or 0) if before is not None and before.blob else 0))
 
 
 def _check_digests(stored: Stored, size: int | None, md5: str | None, sha256: str | None) -> None:

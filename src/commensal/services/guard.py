@@ -179,9 +179,12 @@ class Guard:
         if held & right == right:
             return held
         number = _program(program, project)
-        raise await self.refused(
+        error = await self.refused(
             principal, _words(right & ~held), program=number, project=project, named=held != NO_RIGHTS
         )
+        if isinstance(error, Forbidden):
+            error.unseen = project is not None and held == NO_RIGHTS and not by_grant_only
+        raise error
 
     async def refused(
         self,

@@ -156,10 +156,7 @@ class ImportJobs:
                         "A job instance already exists for this link and place; use allow_dups=true to import it "
                         f"again, jobExecId={twin.seq}"
                     )
-            if await self._store.open_of(unit, principal.user) >= OPEN_JOBS:
-                raise TooManyRequests(
-                    f"You have {OPEN_JOBS} imports that wait or run; start more when some have ended.", retry_after=30
-                )
+            await self._check_room(unit, principal)
             job = await self._store.add(unit, self._new(principal, kind, project, digest, request, None))
             details = {"job": job.seq, "link": (request.data_link or request.metadata_link or "").partition("?")[0]}
             await self._audit.write(
@@ -167,6 +164,12 @@ class ImportJobs:
             )
         self._wake.set()
         return job
+
+    async def _check_room(self, unit: Unit, principal: Principal) -> None:
+        if await self._store.open_of(unit, principal.user) >= OPEN_JOBS:
+            raise TooManyRequests(
+                f"You have {OPEN_JOBS} imports that wait or run; start more when some have ended.", retry_after=30
+            )
 
     def _new(
         self,
@@ -238,6 +241,7 @@ class ImportJobs:
         media_type: str = "application/octet-stream",
     ) -> Job:
         async with self._database.begin() as unit:
+            await self._check_room(unit, principal)
             job = await self._store.add(unit, self._new(principal, kind, project, None, request, uuid4()))
             await self._audit.write(
                 unit, principal, "job.start", project=project, target=f"import {kind}", details={"job": job.seq}
@@ -278,6 +282,7 @@ class ImportJobs:
                 raise StateConflict(f"Job {seq} is {job.status}: only jobs that failed or were stopped start again.")
             if not job.by_link:
                 raise StateConflict(f"The bytes of job {seq} came with its request and are gone: send them again.")
+            await self._check_room(unit, principal)
             project = None if job.project is None else await self._catalog.find_project(unit, job.project)
             new = self._new(principal, job.kind, project, None, job.request, None)
             job = await self._store.queue_again(unit, seq, new)

@@ -27,6 +27,8 @@ __all__ = ["Index", "IndexChanges", "IndexQuery", "IndexRecord", "NewIndexRecord
 #: Most records that one question names.
 MOST = 20_000
 ALIAS_LENGTH = 512
+#: Most aliases of one record.
+ALIASES = 1_000
 _UUID_LENGTH = 36
 
 
@@ -194,7 +196,10 @@ class Index(IndexWrites):
                 raise AlreadyExists(f"The record has the alias {min(taken)!r} already.", field="aliases")
             await self._give_aliases(unit, [(alias, record.file.uuid) for alias in aliases])
             await self._noted(unit, principal, "index.alias", record, n=len(aliases))
-            return await self._store.aliases(unit, record.file.seq)
+            given = await self._store.aliases(unit, record.file.seq)
+            if len(given) > ALIASES:
+                raise TooLarge(f"A record has at most {ALIASES:,} aliases.", field="aliases")
+            return given
 
     async def require_alias_places(
         self, unit: Unit, principal: Principal, record: IndexRecord, aliases: Sequence[str]

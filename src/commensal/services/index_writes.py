@@ -73,9 +73,7 @@ class IndexWrites(IndexParts):
             for new in news:
                 rules.check_new(new)
             await self._require_bases(unit, principal, [new.baseid for new in news if new.baseid is not None])
-            made = await self._add(unit, principal, news, home=None, base=base)
-            await self._added(unit, principal, made)
-        return made
+            return await self._add(unit, principal, news, home=None, base=base)
 
     async def _require_bases(self, unit: Unit, principal: Principal, baseids: Sequence[str]) -> None:
         """Refuse who would add versions to records that he may not change."""
@@ -112,7 +110,6 @@ class IndexWrites(IndexParts):
                 raise Invalid("baseid must be that of the record, or be left out.", field="baseid")
             new = replace(new, baseid=before.baseid, authz=tuple(new.authz) or before.authz)
             made = await self._add(unit, principal, [new], home=before.project, base=base)
-            await self._added(unit, principal, made)
         return made[0]
 
     async def new_blank_version(
@@ -146,7 +143,6 @@ class IndexWrites(IndexParts):
                 before = await self._required(unit, principal, version_of, Right.UPDATE)
                 new = replace(new, baseid=before.baseid)
             made = await self._add(unit, principal, [new], home=home, base="")
-            await self._added(unit, principal, made)
             if also is not None:
                 await also(unit, made[0])
         return made[0]
@@ -154,7 +150,10 @@ class IndexWrites(IndexParts):
     async def _add(
         self, unit: Unit, principal: Principal, news: Sequence[NewIndexRecord], *, home: Project | None, base: str
     ) -> list[IndexRecord]:
-        """Make checked records. ``home`` is where those go that name no project; without it, only a site admin may."""
+        """Make checked records, and tell the audit.
+
+        ``home`` is where those go that name no project; without it, only a site admin may.
+        """
         named = await self._places(unit, {path for new in news for path in new.authz})
         allowed: set[int] = set()
         rows: list[NewIndexRow] = []
@@ -186,12 +185,20 @@ class IndexWrites(IndexParts):
                 kept = {url: value for url, value in row.urls_metadata.items() if url in urls}
                 rows[place] = replace(row, urls=urls, urls_metadata=kept)
         await self._require_free(unit, principal, [row for row, new in zip(rows, news, strict=True) if new.did])
-        made = await self._store.make(unit, rows, list(places.values()), now=self._now())
+        event = None
+        if len(rows) == 1:
+            place, did = places[rows[0].project], f"{rows[0].prefix}{rows[0].uuid}"
+            event = self._audit.event(principal, "index.add", project=place, target=did)
+        made = await self._store.make(unit, rows, list(places.values()), now=self._now(), event=event)
         taken = [row for row in rows if row.uuid not in made]
         if taken or len(made) < len(rows):
             shown = f"{taken[0].prefix}{taken[0].uuid}" if taken else "of two records"
             raise AlreadyExists(f"did already exists: {shown}", field="did")
-        return [made[row.uuid] for row in rows]
+        records = [made[row.uuid] for row in rows]
+        for project in places.values() if event is None else ():
+            mine = [record for record in records if record.project.seq == project.seq]
+            await self._audit.write(unit, principal, "index.add", project=project, target=mine[0].did, n=len(mine))
+        return records
 
     async def _require_free(self, unit: Unit, principal: Principal, rows: Sequence[NewIndexRow]) -> None:
         """Refuse GUIDs that another project, or the site, keeps: of deleted files, and of metadata documents."""
@@ -202,11 +209,6 @@ class IndexWrites(IndexParts):
                 f"did already exists: {kept[0]} is that of a deleted record or of a metadata document elsewhere.",
                 field="did",
             )
-
-    async def _added(self, unit: Unit, principal: Principal, made: Sequence[IndexRecord]) -> None:
-        for project in {record.project.seq: record.project for record in made}.values():
-            mine = [record for record in made if record.project.seq == project.seq]
-            await self._audit.write(unit, principal, "index.add", project=project, target=mine[0].did, n=len(mine))
 
     # --- changes
 
@@ -272,8 +274,9 @@ class IndexWrites(IndexParts):
                 acl=SAME if acl is None else tuple(acl), authz=SAME if authz is None else tuple(authz)
             )
             named = None if authz is None else await self._places(unit, authz)
+            opened: set[int] = set()
             prepared = [
-                await self._prepared(unit, principal, one, changes, whole=True, base="", named=named)
+                await self._prepared(unit, principal, one, changes, whole=True, base="", named=named, opened=opened)
                 for one in versions
             ]
             if any(one.project.seq != old.project.seq for one, old in zip(prepared, versions, strict=True)):
@@ -304,8 +307,13 @@ class IndexWrites(IndexParts):
         whole: bool,
         base: str,
         named: dict[str, Project] | None = None,
+        opened: set[int] | None = None,
     ) -> IndexRecord:
-        """Return a record with new values, checked; ``named``: the projects of its new authz, where they are known."""
+        """Return a record with new values, checked.
+
+        ``named``: the projects of its new authz, where they are known; ``opened``: projects where it is known that
+        the caller may open records.
+        """
         given = changes.given()
         if not whole:
             # Made from a part of the record: what was not seen and is not said is left as it is.
@@ -329,8 +337,11 @@ class IndexWrites(IndexParts):
         _check(after)
         if after.authz != before.authz:
             after = await self._placed(unit, principal, before, after, named)
-        if after.public and not (before.public and after.project.seq == before.project.seq):
+        place = after.project.seq
+        opened = set() if opened is None else opened
+        if after.public and not (before.public and place == before.project.seq) and place not in opened:
             await self._require_public(unit, principal, after.project)
+            opened.add(place)
         return after
 
     async def _placed(
@@ -420,3 +431,4 @@ def _check(record: IndexRecord) -> None:
     rules.check_list(record.acl, "acl")
     rules.check_authz(record.authz)
     rules.check_times(record.content_created, record.content_updated)
+    rules.check_room(record.urls, record.urls_metadata, record.acl, record.authz, record.metadata)

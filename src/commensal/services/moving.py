@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from uuid import UUID
@@ -11,16 +11,18 @@ from commensal.core.conformity import StoredRow, breaches, suspects
 from commensal.core.permissions import Right
 from commensal.core.principals import Principal
 from commensal.core.projects import Project
+from commensal.core.puts import Put, PutResult
 from commensal.core.records import ProjectRow, Record
-from commensal.errors import AlreadyExists, Invalid, InvalidRows, NotFound, Problem
+from commensal.errors import AlreadyExists, Invalid, InvalidRows, NotFound, Problem, Unavailable
 from commensal.services.audit import Audit
 from commensal.services.clock import Clock, utc_now
 from commensal.services.deletion import asked_records, going_with
 from commensal.services.dictionaries import Dictionaries
 from commensal.services.guard import Guard
+from commensal.services.records import LOCKS, Records
 from commensal.storage.ports import Database, Unit
 from commensal.storage.ports.deletion import DeletionStore, MoveStore
-from commensal.storage.ports.records import RecordReads, RecordWrites
+from commensal.storage.ports.records import Clash, RecordReads, RecordWrites
 
 __all__ = ["Moved", "Moving"]
 
@@ -60,6 +62,24 @@ class Moving:
         self._audit = audit
         self._now = now
 
+    async def move_and_change(
+        self, principal: Principal, records: Records, source: Project, target: Project, put: Put
+    ) -> PutResult:
+        """Move a record (``put.uuid``) and change it there, both or neither; raises as ``move`` and ``Records.put``."""
+        ref = put.uuid if isinstance(put.uuid, UUID) else UUID(put.uuid)
+        done: list[PutResult] = []
+        for lock in LOCKS:
+
+            async def change(unit: Unit, lock: str = lock) -> None:
+                done[:] = await records.put_in(unit, principal, target, [put], update_only=True, lock=lock)
+
+            try:
+                await self.move(principal, source, target, [ref], also=change)
+            except Clash:
+                continue
+            return done[0]
+        raise Unavailable("Others are writing the same records at this moment; nothing was written, try again.")
+
     async def move(
         self,
         principal: Principal,
@@ -68,6 +88,7 @@ class Moving:
         refs: Sequence[UUID | int] = (),
         *,
         files: Sequence[int] = (),
+        also: Callable[[Unit], Awaitable[object]] | None = None,
     ) -> Moved:
         """Move records (with the results, fields and files below them) and files (by number) to another project.
 
@@ -76,7 +97,7 @@ class Moving:
         Needs ``delete`` in ``source`` and ``create`` in ``target``. Links that would then cross projects are refused
         by name when one of the projects is strict (InvalidRows), and cut when both are open. Raises AlreadyExists for
         a name that the target has already, NotFound for what is not in the source, InvalidRows for records of an open
-        project that the dictionary does not allow in a strict one.
+        project that the dictionary does not allow in a strict one. ``also`` is done in the same transaction, last.
         """
         if not refs and not files:
             raise Invalid("Name what is to be moved.")
@@ -117,6 +138,8 @@ class Moving:
                     unit, principal, action, project=row.project, target=row.project_id, n=len(seqs) + moved,
                     details={"from": old.project_id, "to": new.project_id},
                 )  # fmt: skip
+            if also is not None:
+                await also(unit)
         return Moved(len(seqs), moved, tuple(str(problem) for problem in crossing))
 
     async def _row(self, unit: Unit, seq: int) -> ProjectRow:

@@ -118,14 +118,17 @@ async def write(
         counts[entity.type] = counts.get(entity.type, 0) + 1
     for entity in changed:
         counts.setdefault(entity.type, 0)
-    if log is None and transaction is None and _few(created, changed):
+    if _few(created, changed):
         uuids = uuid7_texts(int(now.timestamp() * 1000), len(created))
         for entity, uuid in zip(created, uuids, strict=True):
             entity.uuid = entity.given_id or uuid
-        stamp = Stamp(project.seq, principal.user, str(principal.door), now, None, {})
-        for entity, (seq, _) in zip(created, await store.create(unit, stamp, counts, created), strict=True):
+        stamp = Stamp(project.seq, principal.user, str(principal.door), now, transaction, {})
+        number, made = await store.create(unit, stamp, counts, created, log)
+        for entity, (seq, _) in zip(created, made, strict=True):
             entity.seq = seq
-        return None
+        if meanwhile is not None and number is not None:
+            meanwhile(number)
+        return number
     given = await store.allocate(unit, project.seq, counts, len(created), log)
     number = given.transaction if log is not None else transaction
     work = (lambda: meanwhile(number)) if meanwhile is not None and number is not None else None

@@ -415,10 +415,12 @@ def _refuse_unstorable(items: Sequence[Put]) -> None:
     for place, item in enumerate(items, 1):
         label = None if item.label is NOTHING else item.label
         metadata = None if item.metadata is NOTHING else item.metadata
-        try:
-            refuse_unstorable([item.submitter_id, label, dict(item.properties), metadata])
-        except BadRequest as error:
-            raise type(error)(f"Row {place}: {error.message}", field=item.submitter_id) from error
+        texts = (("submitter_id", item.submitter_id), ("label", label), *item.properties.items())
+        for name, value in (*texts, ("metadata", metadata)):
+            try:
+                refuse_unstorable(value)
+            except BadRequest as error:
+                raise type(error)(f"Row {place}: {error.message}", field=name) from error
 
 
 def _problems(reading: Reading) -> list[Problem]:

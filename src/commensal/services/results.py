@@ -20,6 +20,7 @@ from commensal.core.principals import Principal
 from commensal.core.puts import LinkTo, Put
 from commensal.core.records import Record
 from commensal.errors import Unavailable
+from commensal.services.audit import Audit
 from commensal.services.dictionaries import Dictionaries
 from commensal.services.records import LOCKS, Records
 from commensal.storage.ports import Database, Unit
@@ -38,12 +39,13 @@ class Results:
     """Writes results and fields; ``create`` and ``update`` on the project are needed, as for any record."""
 
     def __init__(
-        self, *, database: Database, records: Records, reads: LineageReads, dictionaries: Dictionaries
+        self, *, database: Database, records: Records, reads: LineageReads, dictionaries: Dictionaries, audit: Audit
     ) -> None:
         self._database = database
         self._records = records
         self._reads = reads
         self._dictionaries = dictionaries
+        self._audit = audit
 
     async def add(
         self,
@@ -118,7 +120,7 @@ class Results:
             puts = [put]
             fields: Sequence[Record] = ()
             renamed, hushed = names != before, settings is not None and settings.private != found.settings.private
-            if renamed or hushed:
+            if renamed:
                 kinds = kinds_of((await self._dictionaries.current(unit)).dictionary)
                 fields = await self._reads.fields_of(unit, kinds, result.seq)
             if renamed:
@@ -134,9 +136,12 @@ class Results:
             done = (await self._records.put_in(unit, principal, found.place, puts, update_only=True, lock=lock))[0]
             if settings is not None and settings != found.settings:
                 await self._reads.set_settings(unit, [result.seq], settings)
-                if hushed and fields:
-                    own = ResultSettings(private=settings.private)
-                    await self._reads.set_settings(unit, [field.seq for field in fields], own)
+                await self._audit.write(
+                    unit, principal, "result.settings", project=found.place, target=str(result.uuid),
+                    details={"private": settings.private, "hidden": settings.hidden},
+                )  # fmt: skip
+                if hushed:
+                    await self._reads.set_privacy_below(unit, result.seq, private=settings.private)
             return Lineage(
                 found.program, found.project, found.sample, record_after(found.place, done), None,
                 settings or found.settings,

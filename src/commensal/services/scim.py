@@ -98,9 +98,15 @@ class Scim:
         return found[0]
 
     async def save_user(
-        self, principal: Principal, email: str, *, name: str = "", external_id: str | None = None, active: bool = True
+        self,
+        principal: Principal,
+        email: str,
+        *,
+        name: str | None = None,
+        external_id: str | None = None,
+        active: bool = True,
     ) -> UserResource:
-        """Add an account, or change the one with this address; site admins.
+        """Add an account, or change the one with this address, which keeps its name without another; site admins.
 
         It has no password: its owner sets one by a reset link, which a site admin makes.
         """
@@ -110,7 +116,7 @@ class Scim:
                 principal, found[0].user.seq, name=name, active=active, external_id=external_id or UNCHANGED
             )
         external_id = None if external_id is None else clean_line(external_id, field="externalId")
-        user = await self._identity.add_user(principal, email, name=name)
+        user = await self._identity.add_user(principal, email, name=name or "")
         return await self.change_user(principal, user.seq, active=active, external_id=external_id)
 
     async def change_user(
@@ -165,7 +171,7 @@ class Scim:
             computed = computed and (everything or await self._groups.is_curator_in(unit, principal))
             shown: list[GroupResource] = []
             if computed and offset == 0 and limit:
-                shown.append(await self._curator(unit, members=members))
+                shown.append(await self._curator(unit, principal, members=members))
             rows, total = await self._store.groups(
                 unit,
                 seq=seq if seq is None or seq <= _LARGEST_SEQ else -1,
@@ -183,9 +189,10 @@ class Scim:
         ]
         return shown, total + computed
 
-    async def _curator(self, unit: Unit, *, members: bool) -> GroupResource:
+    async def _curator(self, unit: Unit, principal: Principal, *, members: bool) -> GroupResource:
         group = await self._groups.find(unit, CURATOR)
-        inside = await self._groups.members_in(unit, group) if members else None
+        viewer = await self._groups.viewer(unit, principal)
+        inside = await self._groups.members_in(unit, group, viewer=viewer) if members else None
         return GroupResource(group, None if inside is None else tuple(inside))
 
     async def group(self, principal: Principal, seq: int, *, members: bool = True) -> GroupResource:
@@ -215,7 +222,8 @@ class Scim:
     ) -> GroupResource:
         """Change a group and its members (numbers of accounts), all or nothing; ``replace`` names all members.
 
-        Raises Invalid for accounts that are not there.
+        Raises Invalid for accounts that are not there, or that the caller, who is no site admin, does not see: numbers
+        can be guessed, and a group shows who is in it.
         """
         was = await self.group(principal, seq)
         if external_id not in (UNCHANGED, None):
@@ -226,10 +234,12 @@ class Scim:
             coming, going = coming | set(replace), going | (present - set(replace))
         going &= present
         async with self._database.read() as unit:
-            known = await self._store.emails(unit, [one for one in coming | going if one <= _LARGEST_SEQ])
+            viewer = await self._groups.viewer(unit, principal)
+            asked = [one for one in coming | going if one <= _LARGEST_SEQ]
+            known = await self._store.emails(unit, asked, viewer, among=present)
         absent = sorted((coming | going) - set(known))
         if absent:
-            raise Invalid(f"There is no user {str(absent[0])[:40]}.", field="members")
+            raise Invalid(f"There is no user {str(absent[0])[:40]} that you may see.", field="members")
         await self._groups.change(
             principal,
             was.group if was.group.computed else seq,

@@ -112,10 +112,13 @@ class SignedBytes:
         return self._signer.check("POST", thing, fields)
 
     async def size(self, key: str) -> int:
-        """Return the size of stored bytes that may be given out; raises NotFound for damaged or missing ones."""
+        """Return the size of stored bytes that may be given out; raises NotFound for others.
+
+        Others: damaged or missing ones, and those that no file has any more, because it was deleted or replaced.
+        """
         async with self._database.read() as unit:
-            damaged = await self._store.damaged(unit, key)
-        size = None if damaged else await self._blobs.size(key)
+            good = await self._store.given_out(unit, key)
+        size = await self._blobs.size(key) if good else None
         if size is None:
             raise NotFound("The bytes of this file are not in the store any more.")
         return size

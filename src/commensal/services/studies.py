@@ -127,7 +127,11 @@ class Studies:
         """Return the history of an object, or of an import group, oldest first."""
         async with self._database.read() as unit:
             found = await self.find_in(unit, principal, kind, seq, groups=kind is not Kind.STUDY)
-            return await self._store.versions(unit, found)
+            versions = await self._store.versions(unit, found)
+        await self._audit.read(
+            principal, f"{kind}.versions", project=found.project, target=f"GSF{seq}", n=len(versions)
+        )
+        return versions
 
     async def version(self, principal: Principal, kind: Kind, seq: int, n: int) -> Found:
         """Return an object as a version has it; raises NotFound."""
@@ -174,6 +178,7 @@ class Studies:
             found = await self._store.publication(unit, scope, number) if number <= _LARGEST_SEQ else None
         if found is None:
             raise NotFound(f"There is no task GSF{str(number)[:40]} that you may see.")
+        await self._audit.read(principal, "task.read", project=found.project, target=f"GSF{number}")
         return found
 
     # --- change -----------------------------------------------------------------------------------
@@ -245,7 +250,9 @@ class Studies:
             found = await self.find_in(unit, principal, Kind.STUDY, seq)
             types = stored_types(kind, await self._dictionaries.current(unit))
             keys = await self.declared(kind)
-            return await self._store.untaken(unit, found.seq, types, keys)
+            values = await self._store.untaken(unit, found.seq, types, keys)
+        await self._audit.read(principal, "study.check", project=found.seq, target=f"GSF{seq}", n=len(values))
+        return values
 
     async def facets(self, principal: Principal, query: ObjectQuery, *, keys: int = 20, values: int = 5) -> list[Facet]:
         """Return the commonest values of the commonest attributes of the studies that match."""

@@ -126,7 +126,9 @@ class StudyLinks:
         async with self._database.read() as unit:
             stored = await self._stored(unit)
             self._one(await self._objects(unit, principal, stored, [study]), study, Kind.STUDY)
-            return await self._store.groups(unit, study, kind)
+            found = await self._store.groups(unit, study, kind)
+        await self._audit.read(principal, "import_group.list", project=study, target=f"GSF{study}", n=len(found))
+        return found
 
     async def pairs_of_group(
         self, principal: Principal, group: int, kind: Kind, *, offset: int = 0, limit: int = PAGE
@@ -134,8 +136,10 @@ class StudyLinks:
         """Return the members of a group of libraries or preparations with their samples, by pages of members."""
         async with self._database.read() as unit:
             stored = await self._stored(unit)
-            self._one(await self._objects(unit, principal, stored, [group]), group, f"{kind}Group")
-            return await self._store.pairs_of_group(unit, group, offset=offset, limit=limit)
+            ref = self._one(await self._objects(unit, principal, stored, [group]), group, f"{kind}Group")
+            found = await self._store.pairs_of_group(unit, group, offset=offset, limit=limit)
+        await self._audit.read(principal, "link.list", project=ref.project, target=f"GSF{group}", n=len(found[0]))
+        return found
 
     async def object(self, principal: Principal, seq: int, *types: str) -> ObjectRef:
         """Return what a number is, among some types; raises NotFound."""
@@ -169,8 +173,9 @@ class StudyLinks:
                 raise AlreadyExists("These objects are linked already.")
             return
         if all(parent.type.endswith("Group") for parent, _ in others):
-            for parent, child in others:
-                await self._join_groups(principal, parent, child, attribute or SAMPLE_KEY)
+            if len(set(others)) > 1:
+                raise Invalid("A request links two groups; send a request for each pair.", field="firstId")
+            await self._join_groups(principal, *others[0], attribute or SAMPLE_KEY)
             return
         if any(parent.type.endswith("Group") for parent, _ in others):
             raise Invalid("Link groups with groups and objects with objects in requests of their own.")
@@ -263,9 +268,7 @@ class StudyLinks:
             above = await self._store.members(unit, parent.seq, SAMPLE_KEY, SAMPLE_KEY) if kind is not None else []
             going = {parent.seq} if kind is None else {seq for seq, *_ in above}
             query = LinkQuery(type_name, tuple(seqs), (str(Kind.SAMPLE),), limit=_LARGEST_SEQ)
-            now, _ = await self._store.links(
-                unit, await self._guard.scope(unit, principal, Right.READ), stored, query
-            )
+            now, _ = await self._store.links(unit, await self._guard.scope(unit, principal, Right.READ), stored, query)
         stay: dict[int, list[int]] = {seq: [] for seq in seqs}
         for one in now:
             if one.second not in going:

@@ -180,22 +180,21 @@ class Submission:
         )
         assert number is not None
         result, response = answers[0]
+        outcome = "ok" if result.success else "invalid"
+        told: dict[str, Any] = {
+            "program": row.program,
+            "project": row.seq,
+            "target": row.project_id,
+            "n": len(reading.entities),
+            "result": "dry run" if dry_run and result.success else outcome,
+            "details": {"transaction": number},
+        }
         if within is not None:
             await within(unit, result)
+            await self._audit.write(unit, principal, "records.submit", **told)
         else:
-            await self._store.log_document(unit, number, name, doc_format, text, response)
-        outcome = "ok" if result.success else "invalid"
-        await self._audit.write(
-            unit,
-            principal,
-            "records.submit",
-            program=row.program,
-            project=row.seq,
-            target=row.project_id,
-            n=len(reading.entities),
-            result="dry run" if dry_run and result.success else outcome,
-            details={"transaction": number},
-        )
+            event = self._audit.event(principal, "records.submit", **told)
+            await self._store.log_document(unit, number, name, doc_format, text, response, event)
         return result
 
 

@@ -143,11 +143,16 @@ class Uploads:
             return await self._store.add(unit, new)
 
     async def find(self, principal: Principal, uuid: UUID) -> Upload:
-        """Return an upload of the caller's own; raises NotFound for any other."""
+        """Return an upload of the caller's own, in what his credential opens; raises NotFound for any other."""
         upload = await self._find(uuid)
         operator = principal.kind in (PrincipalKind.OPERATOR, PrincipalKind.SYSTEM)
         if not operator and (principal.user is None or upload.user != principal.user):
             raise NotFound("There is no such upload.")
+        if principal.only_program is not None:
+            async with self._database.read() as unit:
+                project = await self._projects.find(unit, upload.project)
+            if project is None or project.program != principal.only_program:
+                raise NotFound("There is no such upload.")
         return upload
 
     async def _find(self, uuid: UUID) -> Upload:

@@ -16,7 +16,7 @@ from commensal.core.lineage import Kinds, Lineage, kinds_of
 from commensal.core.permissions import Right
 from commensal.core.principals import Principal
 from commensal.core.work_orders import JOB_STATES, Job, OrderKind, Prototype, WorkOrder
-from commensal.errors import Forbidden, Invalid, NotFound
+from commensal.errors import Invalid, NotFound
 from commensal.services.audit import Audit, is_site_admin
 from commensal.services.clock import Clock, utc_now
 from commensal.services.dictionaries import Dictionaries
@@ -164,16 +164,18 @@ class WorkOrders:
                 principal, action, sentence="Only who does the work of its prototype may change this."
             )
 
-    async def passage(self, principal: Principal, uuid: UUID, *, write: bool) -> Passage:
-        """Return the caller with the rights that an order gives to who does its work.
+    async def passage(self, principal: Principal, uuid: UUID, *, write: bool) -> Passage | None:
+        """Return the caller with the rights that an order gives to who does its work; None for an order of a group.
 
         They are good for the order's sample alone, with its results: whoever uses them checks that first. Raises
         NotFound, and Forbidden for who does not do the work.
         """
-        order = await self.get(principal, OrderKind.SAMPLE, uuid)
+        try:
+            order = await self.get(principal, OrderKind.SAMPLE, uuid)
+        except NotFound:
+            await self.get(principal, OrderKind.GROUP, uuid)
+            return None
         await self._require(principal, order, "work_order.reach")
-        if principal.only_program is not None:
-            raise Forbidden("This key is limited to its program.")
         lent = (*principal.lent, (order.project, int(_WORK if write else _LOOK)))
         return Passage(replace(principal, lent=lent), order.target)
 

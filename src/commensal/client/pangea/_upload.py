@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +31,9 @@ _NOTE_SECONDS = 1.0
 _PAUSES = (1.0, 4.0, 16.0, 60.0)
 #: How long a file that was sent is waited for.
 _WAIT_SECONDS = 30.0
+#: Of each part, so much is in memory.
+_BLOCK = 1 << 19
+#: The status for bytes that are not the announced ones.
 _OTHER_BYTES = 422
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
@@ -151,33 +154,44 @@ class _Upload:
         )
 
     def send_part(self, number: int) -> None:
-        with self.path.open("rb") as file:
-            file.seek((number - 1) * self.chunk)
-            data = file.read(self.length(number))
-        if len(data) != self.length(number):
-            raise TransferError(f"{self.path.name} became shorter during the upload.")
-        wanted = hashlib.md5(data, usedforsecurity=False).hexdigest()
         for attempt in range(self.retries + 1):
             if self.failed.is_set():
                 return
-            problem, status = self.put(number, data, wanted)
+            problem, status = self.put(number)
             if not problem:
                 return
             if attempt == self.retries or (status and status not in _BUSY):
+                self.failed.set()  # no other part is begun
                 raise TransferError(f"Part {number} of {self.n_parts} of {self.path.name}: {problem}", status)
             self.say(f"[WARN] part {number} of {self.n_parts}: {problem}; trying again")
             self.failed.wait(_PAUSES[min(attempt, len(_PAUSES) - 1)])
 
-    def put(self, number: int, data: bytes, wanted: str) -> tuple[str, int]:
+    def blocks(self, number: int, digest: hashlib._Hash) -> Iterator[bytes]:
+        """Read a part; so no more than a block of each is in memory, however large parts are."""
+        left = self.length(number)
+        with self.path.open("rb") as file:
+            file.seek((number - 1) * self.chunk)
+            while left:
+                data = file.read(min(left, _BLOCK))
+                if not data:
+                    raise TransferError(f"{self.path.name} became shorter during the upload.")
+                left -= len(data)
+                digest.update(data)
+                yield data
+
+    def put(self, number: int) -> tuple[str, int]:
         """Send a part once; returns what went wrong and its status."""
+        digest, length = hashlib.md5(usedforsecurity=False), self.length(number)
         try:
-            response = self.field.knex.http.put(self.urls[number - 1], content=data)
+            response = self.field.knex.http.put(
+                self.urls[number - 1], content=self.blocks(number, digest), headers={"Content-Length": str(length)}
+            )
         except httpx.TransportError as error:
             return str(error) or type(error).__name__, 0
         if not response.is_success:
             return f"status {response.status_code} {' '.join(response.text.split())[:200]}", response.status_code
         etag = response.headers.get("etag", "")
-        plain = etag.strip('"').lower()
+        plain, wanted = etag.strip('"').lower(), digest.hexdigest()
         if not etag:
             return "the store gave no ETag", 0
         # An ETag of 32 hex digits is the MD5 of what came, unless the store encrypts with keys of its own.
@@ -185,7 +199,7 @@ class _Upload:
             return f"the store received other bytes (MD5 {plain}, sent {wanted})", 0
         with self.lock:
             self.done[number] = etag
-            self.bytes += len(data)
+            self.bytes += length
             if time.monotonic() - self.noted > _NOTE_SECONDS:
                 self.note()
             self.say(f"[INFO] part {number} of {self.n_parts} is there")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from commensal.core.ids import is_uuid
-from commensal.errors import NotFound
+from commensal.errors import Forbidden, NotFound
 from commensal.faces.face import Parameter, Route
 from commensal.faces.kit.answers import Respond, empty
 from commensal.faces.kit.bodies import stream
@@ -27,6 +27,10 @@ async def get_bytes(request: Request) -> Respond:
     service = request.services.bytes
     key = request.params["object"]
     signed = service.check(request.method, f"files/{key}", request.url.query)
+    name = signed.keeps.get("name", "")
+    if request.params["name"] != name:  # programs save a file by the end of its address
+        raise Forbidden("This address is not valid: it was altered, or made for another request.")
+    request.exchange.no_store = True  # it ends, also for those who share a cache
     size = await service.size(key)
 
     async def open_(start: int, length: int) -> AsyncIterator[bytes]:
@@ -36,7 +40,7 @@ async def get_bytes(request: Request) -> Respond:
         request,
         open_,
         size=size,
-        name=signed.keeps.get("name", ""),
+        name=name,
         media_type=signed.keeps.get("type", "application/octet-stream"),
         etag=key,
     )

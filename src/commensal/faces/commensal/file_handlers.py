@@ -66,9 +66,9 @@ async def get_file(request: Request) -> Respond:
     """Send a file's bytes; with ``?info`` what is known about it."""
     project = await _project(request, Right.READ)
     files = request.services.files
-    file = await files.get(request.principal, project, path=request.params["path"])
     if query_bool(request.query_params, "info"):
-        return json_answer(file_values(file))
+        return json_answer(file_values(await files.show(request.principal, project, request.params["path"])))
+    file = await files.get(request.principal, project, path=request.params["path"])
 
     async def open_(start: int, length: int) -> AsyncIterator[bytes]:
         return await files.open(request.principal, project, file, start, length)

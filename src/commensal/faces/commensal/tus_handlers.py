@@ -10,7 +10,7 @@ from uuid import UUID
 from commensal.core.ids import is_uuid
 from commensal.core.permissions import Right
 from commensal.core.uploads import Upload, UploadState
-from commensal.errors import Malformed, NotFound, TooLarge
+from commensal.errors import BadRequest, Malformed, NotFound, TooLarge
 from commensal.faces.commensal.tus_wire import (
     CHECKSUMS,
     STREAM_TYPE,
@@ -109,7 +109,11 @@ async def create(request: Request) -> Respond:
     )
     headers = [("location", request.link(f"{_BASE}/{upload.uuid}"))]
     if with_bytes and size:
-        upload, offset = await _append(request, upload.uuid, 0)
+        try:
+            upload, offset = await _append(request, upload.uuid, 0)
+        except BadRequest:  # the answer names no upload to go on with
+            await uploads.give_up(request.principal, upload.uuid)
+            raise
         headers.append(("upload-offset", str(offset)))
     elif with_bytes:
         headers.append(("upload-offset", "0"))

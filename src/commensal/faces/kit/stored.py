@@ -9,9 +9,20 @@ from commensal.faces.kit.disposition import STORED_BYTES_HEADERS, content_dispos
 from commensal.faces.kit.ranges import RangeNotSatisfiable, content_range, parse_range
 from commensal.faces.kit.request import Request
 
-__all__ = ["stored_bytes"]
+__all__ = ["decide", "is_known", "stored_bytes"]
 
 Open = Callable[[int, int], Awaitable[AsyncIterator[bytes]]]
+
+
+async def decide(open_: Open) -> None:
+    """Raise what a caller would get who asks for bytes; send none."""
+    await (await open_(0, 0)).aclose()  # type: ignore[attr-defined]
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Tell whether If-None-Match names a tag; compared weakly (RFC 9110, 13.1.2): who compresses makes tags weak."""
+    known = request.headers.get("if-none-match", "").strip()
+    return known == "*" or tag in [part.strip().removeprefix("W/") for part in known.split(",")]
 
 
 async def stored_bytes(request: Request, open_: Open, *, size: int, name: str, media_type: str, etag: str) -> Respond:
@@ -27,9 +38,8 @@ async def stored_bytes(request: Request, open_: Open, *, size: int, name: str, m
         ("content-disposition", content_disposition(name)),
         *(pair for pair in STORED_BYTES_HEADERS if pair[0] != "x-content-type-options"),
     ]
-    known = request.headers.get("if-none-match")
-    if known is not None and (known.strip() == "*" or tag in [part.strip() for part in known.split(",")]):
-        await (await open_(0, 0)).aclose()  # type: ignore[attr-defined]
+    if is_known(request, tag):
+        await decide(open_)
         return empty(304, headers)
     wanted = request.headers.get("range")
     condition = request.headers.get("if-range")
@@ -38,6 +48,7 @@ async def stored_bytes(request: Request, open_: Open, *, size: int, name: str, m
     try:
         part = parse_range(wanted, size)
     except RangeNotSatisfiable:
+        await decide(open_)
         request.exchange.add_header("Content-Range", content_range(None, size))
         raise
     start, length = (0, size) if part is None else (part.start, part.length)

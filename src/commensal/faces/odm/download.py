@@ -13,6 +13,7 @@ from commensal.faces.kit.answers import Respond, StreamAnswer, empty
 from commensal.faces.kit.disposition import STORED_BYTES_HEADERS, content_disposition
 from commensal.faces.kit.ranges import ByteRange, RangeNotSatisfiable, content_range
 from commensal.faces.kit.request import Request
+from commensal.faces.kit.stored import decide, is_known
 
 __all__ = ["send_file", "wanted_range"]
 
@@ -65,9 +66,8 @@ async def send_file(request: Request, file: File, open_: Open) -> Respond:
     """Answer a GET or HEAD; ``open_(start, length)`` decides about rights before the answer begins."""
     headers = _headers(file)
     tag, size = headers[0][1], file.size or 0
-    known = request.headers.get("if-none-match")
-    if known is not None and (known.strip() == "*" or tag in [part.strip() for part in known.split(",")]):
-        await (await open_(0, 0)).aclose()  # type: ignore[attr-defined]
+    if is_known(request, tag):
+        await decide(open_)
         return empty(304, headers)
     condition = request.headers.get("if-range")
     part = None
@@ -75,6 +75,7 @@ async def send_file(request: Request, file: File, open_: Open) -> Respond:
         try:
             part = wanted_range(request.headers.get("range"), size)
         except RangeNotSatisfiable:
+            await decide(open_)
             request.exchange.add_header("Content-Range", content_range(None, size))
             raise
     start, length = (0, size) if part is None else (part.start, part.length)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from commensal.core.buckets import Remote, parse_remote
+from commensal.core.buckets import Remote, is_signed, parse_remote
 from commensal.core.lineage import Lineage
 from commensal.errors import Invalid, NotFound
 from commensal.faces.kit.request import Request
@@ -103,7 +103,10 @@ async def check_stored(request: Request, place: Lineage, value: Any, before: Any
     """
     path = path_in(value)
     if path is None:
-        return value if parse_remote(value) is None else {key: each for key, each in value.items() if key != ADDED}
+        remote = parse_remote(value)
+        if remote is None or not is_signed(value.get(ADDED), remote):
+            return value
+        return {key: each for key, each in value.items() if key != ADDED}
     kept = {key: each for key, each in value.items() if key != ADDED}
     if kept == before:
         return kept

@@ -34,8 +34,8 @@ __all__ = [
 PAGE = 100
 _FORM_LIMIT = 8 * 1024 * 1024
 _JSON_FIELDS = frozenset({"metadata", "stored_data", "names", "sample_uuids", "parts", "dependencies"})
-#: Depth of a page number that is looked at: what is beyond cannot be there.
-_MOST_PAGES = 10**9
+#: Digits of a page number that is looked at: what is beyond cannot be there.
+_MOST_DIGITS = 9
 
 
 def path_uuid(request: Request, name: str = "uuid") -> UUID:
@@ -81,9 +81,10 @@ class Page:
 def page_of(request: Request) -> Page:
     """Return the page that is asked for; raises AbsentPage for what is no number from 1 on."""
     text = request.query_params.get("page", "1") if request.scope["query_string"] else "1"
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:12]) <= _MOST_PAGES:
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if not digits or len(digits) > _MOST_DIGITS:
         raise AbsentPage("Invalid page.")
-    return Page(int(text))
+    return Page(int(digits))
 
 
 def envelope(request: Request, page: Page, results: Sequence[Any], total: int) -> dict[str, Any]:

@@ -17,13 +17,12 @@ from commensal.faces.kit.answers import Respond
 from commensal.faces.kit.request import Request
 from commensal.faces.pangea.addresses import presigned
 from commensal.faces.pangea.asked import Given, address_of, no_object, path_uuid
-from commensal.faces.pangea.module_bodies import module_bodies
+from commensal.faces.pangea.module_bodies import module_bodies, module_number
 from commensal.faces.pangea.passage import passing
 from commensal.faces.pangea.wire import Shown
 from commensal.services.lineages import WithResults
 
 __all__ = [
-    "PIPELINE_MODULE",
     "REFUSED",
     "Doing",
     "Finder",
@@ -44,8 +43,6 @@ __all__ = [
 
 #: What a caller who may not read something is told with.
 REFUSED = (Forbidden, Unauthenticated)
-#: Kind of the catalog objects that describe how results were made.
-PIPELINE_MODULE = "pipeline_module"
 Finder = Callable[[Request], Awaitable[Lineage]]
 Doing = Callable[[Request, Lineage], Awaitable[Respond]]
 
@@ -142,10 +139,10 @@ async def described(request: Request, given: Given, settings: ResultSettings) ->
     if uuid is None:
         return ResultSettings(settings.private, settings.hidden, None)
     try:
-        module = await request.services.catalog.get_object(request.principal, uuid, kind=PIPELINE_MODULE)
+        number = await module_number(request, uuid)
     except NotFound:
         raise no_object("pipeline_module", uuid) from None
-    return ResultSettings(settings.private, settings.hidden, module.seq)
+    return ResultSettings(settings.private, settings.hidden, number)
 
 
 async def modules(request: Request, held: Sequence[WithResults]) -> dict[int, tuple[str, Any]]:

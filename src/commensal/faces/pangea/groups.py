@@ -23,7 +23,7 @@ from commensal.faces.pangea.asked import (
     page_of,
     read_body,
 )
-from commensal.faces.pangea.errors import FieldErrors, Refusal, told
+from commensal.faces.pangea.errors import FieldErrors, told
 from commensal.faces.pangea.wire import group, is_public
 from commensal.services.lineages import ProjectsFilter, SampleFilter
 
@@ -203,9 +203,7 @@ async def add_members(request: Request, one: Lineage) -> Respond:
             if uuid not in known:
                 raise no_object("sample_uuids", uuid)
         if not one.is_collection:
-            rights = await request.services.lineages.rights(request.principal, one)
-            if not rights & Right.UPDATE:
-                raise Refusal(NO_ADDING)
+            await request.services.lineages.project(request.principal, one.place.uuid, right=Right.UPDATE)
             if any(each.place.seq != one.place.seq for each in samples):
                 raise FieldErrors(
                     {"sample_uuids": ["A library holds its own samples only: add them to another group."]}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from commensal.core.pipelines import ModuleName, PipelineModule
 from commensal.core.projects import CatalogObject
 from commensal.faces.kit.request import Request
 from commensal.faces.pangea.wire import catalog_object
 
-__all__ = ["module_bodies", "module_body", "pipeline_body"]
+__all__ = ["module_bodies", "module_body", "module_number", "pipeline_body"]
 
 
 def pipeline_body(one: CatalogObject) -> dict[str, Any]:
@@ -45,9 +46,23 @@ def _name(one: ModuleName) -> list[str]:
     return [str(one.uuid), one.name, one.version]
 
 
+def _seen(request: Request) -> dict[int, tuple[str, Any]]:
+    """Return the bodies that this request has needed so far, by number."""
+    return request.scope.setdefault("commensal.pangea.modules", {})
+
+
 async def module_bodies(request: Request, seqs: Collection[int]) -> dict[int, tuple[str, Any]]:
     """Return (uuid, body) of pipeline modules by number; none of those that the caller may not read."""
-    if not seqs:
-        return {}
-    found = await request.services.pipelines.modules_by(request.principal, seqs)
-    return {one.object.seq: (str(one.object.uuid), module_body(one)) for one in found}
+    seen = _seen(request)
+    missing = set(seqs) - seen.keys()
+    if missing:
+        for one in await request.services.pipelines.modules_by(request.principal, missing):
+            seen[one.object.seq] = (str(one.object.uuid), module_body(one))
+    return {seq: seen[seq] for seq in seqs if seq in seen}
+
+
+async def module_number(request: Request, uuid: UUID) -> int:
+    """Return the number of a pipeline module. Raises NotFound."""
+    one: PipelineModule = await request.services.pipelines.module(request.principal, uuid)
+    _seen(request)[one.object.seq] = (str(one.object.uuid), module_body(one))
+    return one.object.seq

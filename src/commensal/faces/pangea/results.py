@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 from commensal.core.entities import NOTHING
 from commensal.core.lineage import Lineage, ResultSettings, field_value
@@ -140,9 +141,17 @@ async def show(request: Request, one: Lineage) -> Respond:
     return json_answer((await found.shown(request, one)).result(one))
 
 
+def _check_place(given: Given, name: str, uuid: UUID) -> None:
+    """Refuse what names another parent than the one that a thing has: it would not be moved."""
+    wanted = given.uuid(name)
+    if wanted is not None and wanted != uuid:
+        given.wrong(name, "This cannot be changed: make it anew there.")
+
+
 async def change(request: Request, one: Lineage) -> Respond:
     """Change a result; what is not given stays."""
     given = Given(await read_body(request), partial=True)
+    _check_place(given, _owner(of_samples=one.sample is not None), (one.sample or one.place).uuid)
     module = given.text("module_name", required=True, blank=False)
     replicate = given.text("replicate")
     metadata = given.json("metadata")
@@ -271,6 +280,8 @@ async def show_field(request: Request, one: Lineage) -> Respond:
 async def change_field(request: Request, one: Lineage) -> Respond:
     """Change a field; what is not given stays."""
     given = Given(await read_body(request), partial=True)
+    assert one.result is not None
+    _check_place(given, "analysis_result", one.result.uuid)
     name = given.text("name", required=True, blank=False)
     value = given.json("stored_data", required=True)
     description = given.text("description")

@@ -6,10 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from commensal.core.lineage import Lineage, record_after
-from commensal.core.permissions import Right
 from commensal.core.puts import Put, PutResult
 from commensal.core.records import ProjectRow, Record
-from commensal.errors import Forbidden, NotFound
+from commensal.errors import NotFound
 from commensal.faces.face import Route
 from commensal.faces.kit.answers import Respond, empty, json_answer
 from commensal.faces.kit.request import Request
@@ -129,29 +128,24 @@ async def change(request: Request, one: Lineage) -> Respond:
     name = given.text("name", required=True, blank=False, longest=256)
     library = given.uuid("library")
     content = await _content(request, given, sample)
-    if library is not None and library != one.place.uuid:
-        target = await found.named_object(request.services.lineages.project, request, "library", library)
-        if target is None or target.is_collection:
-            raise no_object("library", library)
-        # Asked before anything is written: the move and the change are two steps.
-        for place in (one, target):
-            rights = await request.services.lineages.rights(request.principal, place)
-            if not rights & Right.UPDATE or not rights & Right.CREATE:
-                raise Forbidden("Moving a sample needs rights on both libraries.")
-        with told(unique=_UNIQUE, taken=_UNIQUE):
-            await request.services.moving.move(request.principal, one.place, target.place, [sample.uuid])
-        one = await request.services.lineages.sample(request.principal, sample.uuid)
-        sample = one.sample
-        assert sample is not None
     put = Put(
         type=sample.type,
         uuid=sample.uuid,
         submitter_id=name if name is not None and name != sample.submitter_id else None,
         **content,
     )
+    out = await found.shown(request)
+    if library is not None and library != one.place.uuid:
+        target = await found.named_object(request.services.lineages.project, request, "library", library)
+        if target is None or target.is_collection:
+            raise no_object("library", library)
+        with told(unique=_UNIQUE, taken=_UNIQUE):
+            moved = await request.services.moving.move_and_change(
+                request.principal, request.services.records, one.place, target.place, put
+            )
+        return json_answer(out.sample(Lineage(target.program, target.project, record_after(target.place, moved))))
     with told(unique=_UNIQUE):
         done = await request.services.records.put(request.principal, one.place, [put], update_only=True)
-    out = await found.shown(request)
     return json_answer(out.sample(Lineage(one.program, one.project, record_after(one.place, done[0]))))
 
 

@@ -194,7 +194,8 @@
       const answer = await fetch(box.dataset.check, { method: "POST", body: form, headers: { accept: "application/json" } });
       const body = await answer.json().catch(() => ({}));
       if (!answer.ok) throw new Error((body.error && body.error.message) || "The server did not answer. Try again.");
-      return body;
+      // Maps: a file may be called "constructor".
+      return { taken: new Map(Object.entries(body.taken)), refused: new Map(Object.entries(body.refused)) };
     };
 
     const name = async (fresh) => {
@@ -208,9 +209,9 @@
           continue;
         }
         for (const item of part) {
-          item.taken = said.taken[item.path] || null;
+          item.taken = said.taken.get(item.path) || null;
           item.named = true;
-          if (said.refused[item.path]) fail(item, said.refused[item.path], true);
+          if (said.refused.has(item.path)) fail(item, said.refused.get(item.path), true);
           else if (item.taken && !item.consent) {
             item.state = "clash";
             refresh(item);
@@ -229,7 +230,7 @@
         const tries = Array.from({ length: 20 }, (_, n) => `${item.path.slice(0, cut)}${parts[1]} (${from + n})${parts[2]}`);
         const { taken, refused } = await look(tries);
         const mine = new Set(items.map((one) => one.path));
-        const free = tries.find((path) => !taken[path] && !refused[path] && !mine.has(path));
+        const free = tries.find((path) => !taken.has(path) && !refused.has(path) && !mine.has(path));
         if (free) return free;
       }
       throw new Error("No free name was found: rename the file.");

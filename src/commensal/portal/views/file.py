@@ -94,14 +94,21 @@ async def _indexed(request: Request, file: File) -> IndexRecord | None:
         return None
 
 
-async def _page(request: Request, opened: OpenProject, file: File, *, address: str = "") -> Respond:
+async def _address(request: Request, opened: OpenProject, file: File) -> str:
+    return await request.services.bytes.address(
+        request.principal, opened.project, file, base=request.exchange.base, seconds=ADDRESS_SECONDS
+    )
+
+
+async def _page(request: Request, opened: OpenProject, file: File, *, signing: bool = False) -> Respond:
     services, principal, project = request.services, request.principal, opened.project
     attributes, tree, no_tree = await _inside(request, file)
     records: list[Record] = await services.records.many(principal, [file.record]) if file.record is not None else []
     indexed = await _indexed(request, file)
     guid = indexed.did if indexed else str(file.uuid)
-    # The last read gives the audit's event its name, and bytes weigh more than words.
+    # The last read gives the audit's event its name: bytes weigh more than words, and an address more than a look.
     preview = await _preview(request, opened, file)
+    address = await _address(request, opened, file) if signing else ""
     signed_in = principal.user is not None
     may_download = opened.may(Right.DOWNLOAD) and file.blob is not None and file.state in READY
     folder = file.path[: len(file.path) - len(file.name)]
@@ -144,12 +151,10 @@ async def sign(request: Request) -> Respond:
     """Make an address that opens the file without an account for an hour, and show it."""
     await read_form(request)
     opened, file = await _opened(request)
-    address: str = await request.services.bytes.address(
-        request.principal, opened.project, file, base=request.exchange.base, seconds=ADDRESS_SECONDS
-    )
     if "hx-request" in request.headers:
+        address = await _address(request, opened, file)
         return render(request, "file_address.html", signed=with_address(file, address), address=address)
-    return await _page(request, opened, file, address=address)
+    return await _page(request, opened, file, signing=True)
 
 
 async def image(request: Request) -> Respond:

@@ -19,8 +19,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from commensal.core.digesting import Digesting
+from commensal.core.finishing import to_its_end
 from commensal.errors import NoSpace, NotFound, TooLarge
-from commensal.storage.blobs.local_folders import NO_ROOM, disk_errors, make_folder, settle_file, write_back
+from commensal.storage.blobs.local_folders import (
+    NO_ROOM,
+    disk_errors,
+    make_folder,
+    settle_file,
+    sync_folder,
+    write_back,
+)
 from commensal.storage.blobs.local_growing import GrowingFiles
 from commensal.storage.blobs.local_parts import PartFolders
 from commensal.storage.blobs.local_writing import pump, write_all
@@ -34,6 +42,8 @@ T = TypeVar("T")
 BLOCK = 1024 * 1024
 #: Bytes gathered before they are digested and go to the disk in one piece.
 WRITE_BLOCK = 2 * BLOCK
+#: So many keys in a row begin alike, so that not every file makes, and syncs, folders of its own.
+_ALIKE = 256
 _KEY = re.compile(r"[0-9a-f]{40}")
 
 
@@ -63,13 +73,27 @@ class _Writer:
             write_back(self._file, self._written, self._written + len(block))
             self._written += len(block)
 
+    def take(self, chunks: list[bytes]) -> None:
+        """Write and digest all there is, in this one thread: the disk works on it while it is digested."""
+        with self._writing, disk_errors():
+            write_all(lambda view: os.write(self._file, view), chunks)
+            write_back(self._file, 0, sum(map(len, chunks)))
+        for chunk in chunks:
+            self._digesting.add_here(chunk)
+        self._digests = self._digesting.settled()
+
     async def digest(self) -> None:
         """All came."""
         self._digests = await self._digesting.digests()
 
     def finish(self, path: Path, key: str) -> Stored:
+        make_folder(path.parent)
+        # The name first: one sync then makes both safe, and the folder's own has little left to do. Nobody knows the
+        # key before this returns, so nobody reads what is not synced.
+        self._part.replace(path)
+        self._part = path
         self._close(sync=True)
-        settle_file(self._part, path)
+        sync_folder(path.parent)
         return Stored(key, self._digesting.size, *self._digests)
 
     def finish_part(self, folders: PartFolders, handle: str, number: int) -> Part:
@@ -109,6 +133,8 @@ class LocalBlobs:
         self._parts = PartFolders(self._folder / "parts")
         self._growing = GrowingFiles(self._folder / "parts", block=WRITE_BLOCK, room=self._room)
         self._min_free = min_free
+        self._lead = ""
+        self._leads_left = 0
 
     @property
     def direct(self) -> None:
@@ -125,6 +151,12 @@ class LocalBlobs:
         if not _KEY.fullmatch(key):
             raise NotFound("There are no such bytes.")
         return self._folder / key[:2] / key[2:4] / key
+
+    def _new_key(self) -> str:
+        if not self._leads_left:
+            self._lead, self._leads_left = secrets.token_hex(2), _ALIKE
+        self._leads_left -= 1
+        return self._lead + secrets.token_hex(18)
 
     def _room(self, wanted: int = 0) -> None:
         if self._min_free and shutil.disk_usage(self._folder).free - wanted < self._min_free:
@@ -145,15 +177,32 @@ class LocalBlobs:
 
     async def put(self, chunks: AsyncIterable[bytes], *, limit: int | None = None) -> Stored:
         """See ``ports.blobs.Blobs``."""
-        key = secrets.token_hex(20)
+        key = self._new_key()
         return await self._write(chunks, limit, lambda writer: writer.finish(self.path(key), key))
 
     async def _write(self, chunks: AsyncIterable[bytes], limit: int | None, finish: Callable[[_Writer], T]) -> T:
+        total = 0
+
+        def take(n: int) -> None:
+            nonlocal total
+            total += n
+            if limit is not None and total > limit:
+                raise TooLarge(f"The file is larger than the {limit:,} bytes that are taken here.")
+
+        begun: list[bytes] = []
+        coming = aiter(chunks)
+        async for chunk in coming:
+            take(len(chunk))
+            begun.append(chunk)
+            if total >= WRITE_BLOCK:
+                break
+        else:
+            return await self._write_small(begun, finish)
         writer: _Writer | None = None
         try:
             with disk_errors():
                 writer = await self._begun()
-            await self._fill(writer, chunks, limit)
+            await pump(coming, writer.write, block=WRITE_BLOCK, take=take, begun=begun)
             await writer.digest()
             with disk_errors():
                 return await asyncio.to_thread(finish, writer)
@@ -164,16 +213,23 @@ class LocalBlobs:
                     writer.give_up()
             raise
 
-    async def _fill(self, writer: _Writer, chunks: AsyncIterable[bytes], limit: int | None) -> None:
-        total = 0
+    async def _write_small(self, chunks: list[bytes], finish: Callable[[_Writer], T]) -> T:
+        """Write what came whole in one thread: the way there and back costs more than what two threads would save."""
+        made: list[_Writer] = []
 
-        def take(n: int) -> None:
-            nonlocal total
-            total += n
-            if limit is not None and total > limit:
-                raise TooLarge(f"The file is larger than the {limit:,} bytes that are taken here.")
+        def write() -> T:
+            made.append(self._begin(secrets.token_hex(20)))
+            made[0].take(chunks)
+            return finish(made[0])
 
-        await pump(chunks, writer.write, block=WRITE_BLOCK, take=take)
+        try:
+            with disk_errors():
+                return await to_its_end(asyncio.to_thread(write))
+        except BaseException:
+            for writer in made:
+                with contextlib.suppress(OSError):
+                    writer.give_up()
+            raise
 
     async def get(self, key: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """See ``ports.blobs.Blobs``."""
@@ -232,7 +288,7 @@ class LocalBlobs:
 
     async def begin_parts(self) -> str:
         """See ``ports.blobs.Blobs``."""
-        handle = secrets.token_hex(20)
+        handle = self._new_key()
         with disk_errors():
             await asyncio.to_thread(self._parts.begin, handle)
         return handle
@@ -270,7 +326,7 @@ class LocalBlobs:
 
     async def begin_growing(self) -> str:
         """See ``ports.blobs.Blobs``."""
-        handle = secrets.token_hex(20)
+        handle = self._new_key()
         with disk_errors():
             await asyncio.to_thread(self._growing.begin, handle)
         return handle

@@ -16,14 +16,15 @@ async def pump(
     *,
     block: int,
     take: Callable[[int], None],
+    begun: list[bytes] | None = None,
 ) -> None:
     """Hand a stream to ``write`` in lists of at least ``block`` bytes, in order; what came before a break, too.
 
-    ``take`` hears the size of each chunk before it is taken, and raises when there are too many bytes. When this
-    ends, in any way, nothing is being written any more.
+    ``take`` hears the size of each chunk before it is taken, and raises when there are too many bytes. ``begun``:
+    chunks that came, and were taken, before. When this ends, in any way, nothing is being written any more.
     """
-    waiting: list[bytes] = []
-    gathered = 0
+    waiting: list[bytes] = [] if begun is None else begun
+    gathered = sum(map(len, waiting))
     writing: asyncio.Future[None] | None = None
 
     async def finish() -> None:

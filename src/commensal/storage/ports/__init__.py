@@ -26,9 +26,10 @@ class Database(Protocol):
     """The system of record.
 
     ``begin`` gives a unit whose writes become visible together when the block ends without an
-    error, and not at all otherwise. ``read`` gives a unit where each statement stands alone.
+    error, and not at all otherwise. ``read`` gives a unit where each statement stands alone;
+    ``alone`` does, too, for a write that is one statement, and so needs no begin and commit.
     ``snapshot`` gives a read-only unit that sees one moment, for answers made of several
-    statements. All three raise ``errors.Unavailable`` when no connection can be had in 5 seconds,
+    statements. All raise ``errors.Unavailable`` when no connection can be had in 5 seconds,
     or when the connection breaks; nothing is retried.
     """
 
@@ -38,6 +39,10 @@ class Database(Protocol):
 
     def read(self) -> AbstractAsyncContextManager[Unit]:
         """Open a unit for single reads."""
+        ...
+
+    def alone(self) -> AbstractAsyncContextManager[Unit]:
+        """Open a unit where each statement is a transaction of its own."""
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[Unit]:

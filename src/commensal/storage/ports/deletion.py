@@ -87,7 +87,7 @@ class DeletionStore(Protocol):
         ...
 
     async def projects_of(self, unit: Unit, program: int) -> list[int]:
-        """Return the numbers of a program's projects."""
+        """Return the numbers of a program's projects; no other is made before the unit ends. Two statements."""
         ...
 
     async def files_in(self, unit: Unit, files: Sequence[int], project: int) -> bool:

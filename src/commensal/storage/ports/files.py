@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from commensal.core.audit import AuditEvent
 from commensal.core.files import File
 from commensal.core.projects import Project
 from commensal.storage.ports import Unit
@@ -61,6 +62,29 @@ class FileStore(Protocol):
         """Make the file at this path, or give it new bytes; raises the project's counter of file changes."""
         ...
 
+    async def add(
+        self,
+        unit: Unit,
+        *,
+        uuid: UUID,
+        project: Project,
+        path: str,
+        name: str,
+        stored: Stored,
+        media_type: str,
+        record: int | None,
+        extra: Any,
+        made_by: int | None,
+        now: datetime,
+        event: AuditEvent,
+    ) -> File | None:
+        """Make a file at a path that has none, with its blob and its event; all of it, or nothing and None.
+
+        None when the project is gone or belongs to another program, when something stands there by now, and when
+        equal bytes are known to be damaged. A transaction that this is part of cannot go on after None.
+        """
+        ...
+
     async def list(
         self, unit: Unit, project: int, *, prefix: str, offset: int, limit: int, private: bool = True
     ) -> tuple[list[File], int]:
@@ -78,12 +102,16 @@ class FileStore(Protocol):
         """Return the number of a record of the project by type and folded submitter_id."""
         ...
 
-    async def used(self, unit: Unit, program: int) -> int:
-        """Return the bytes that the files of a program have together."""
+    async def used(self, unit: Unit, program: int, *, alone: bool = False) -> int:
+        """Return the bytes that the files of a program have together; ``alone``: one unit at a time is told."""
         ...
 
     async def damaged(self, unit: Unit, key: str) -> bool:
         """Tell whether stored bytes were found to be damaged or missing."""
+        ...
+
+    async def given_out(self, unit: Unit, key: str) -> bool:
+        """Tell whether bytes may be given out by their key: a file has them (not a deleted one), undamaged."""
         ...
 
     async def at_paths(self, unit: Unit, project: int, paths: Sequence[str]) -> list[File]:

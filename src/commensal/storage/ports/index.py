@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from commensal.core.audit import AuditEvent
 from commensal.core.index import IndexRecord
 from commensal.core.index_query import IndexQuery, UrlQuery
 from commensal.core.permissions import Scope
@@ -137,9 +138,18 @@ class IndexStore(Protocol):
         ...
 
     async def make(
-        self, unit: Unit, rows: Sequence[NewIndexRow], projects: Sequence[Project], *, now: datetime
+        self,
+        unit: Unit,
+        rows: Sequence[NewIndexRow],
+        projects: Sequence[Project],
+        *,
+        now: datetime,
+        event: AuditEvent | None = None,
     ) -> dict[UUID, IndexRecord]:
-        """Do as ``add_many``, with the projects of the rows at hand, and return the records that were made."""
+        """Do as ``add_many``, with the projects of the rows at hand, and return the records that were made.
+
+        ``event`` is written with them, unless none was made.
+        """
         ...
 
     async def change(

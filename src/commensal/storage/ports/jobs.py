@@ -78,7 +78,10 @@ class JobStore(Protocol):
         result: int | None = None,
         errors: Sequence[JobError] = (),
     ) -> Job | None:
-        """End a claimed job; None when the claim is lost, and then nothing is written."""
+        """End a claimed job; None when the claim is lost, and then nothing is written.
+
+        The links of a completed one are forgotten: they may hold signatures.
+        """
         ...
 
     async def name_file(self, unit: Unit, seq: int, path: str) -> None:

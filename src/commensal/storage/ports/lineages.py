@@ -165,6 +165,10 @@ class LineageReads(Protocol):
         """Store the settings of results and fields."""
         ...
 
+    async def set_privacy_below(self, unit: Unit, record: int, *, private: bool) -> None:
+        """Make all records private, or not, that are linked to a record, or to one of these."""
+        ...
+
     async def metadata_versions(self, unit: Unit, seq: int) -> list[tuple[Any, Any, dict[str, Any]]]:
         """Return (since, until, after) of each version of a record, oldest first; the last has no end of its own."""
         ...

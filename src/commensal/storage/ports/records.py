@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from commensal.core.audit import AuditEvent
 from commensal.core.conformity import StoredRow
 from commensal.core.records import Linked, ProjectRow, Record, RecordVersion, StoredLink, Target, Write
 from commensal.storage.ports import Unit
@@ -120,12 +121,18 @@ class RecordWrites(Protocol):
         ...
 
     async def create(
-        self, unit: Unit, stamp: Stamp, counts: Mapping[str, int], writes: Sequence[Write]
-    ) -> Sequence[tuple[int, int]]:
+        self,
+        unit: Unit,
+        stamp: Stamp,
+        counts: Mapping[str, int],
+        writes: Sequence[Write],
+        log: TransactionRow | None = None,
+    ) -> tuple[int | None, Sequence[tuple[int, int]]]:
         """Raise the counters, number and write a few new records with links and first versions: one statement.
 
         All have names and uuids, and the targets of their links numbers; the changes of the stamp are not known yet.
-        Returns number and change of each. Raises Clash.
+        ``log`` begins a transaction log with them. Returns its number (without: that of the stamp), and number and
+        change of each. Raises Clash.
         """
         ...
 
@@ -134,9 +141,16 @@ class RecordWrites(Protocol):
         ...
 
     async def log_document(
-        self, unit: Unit, transaction: int, name: str | None, doc_format: str, doc: str, response: str
+        self,
+        unit: Unit,
+        transaction: int,
+        name: str | None,
+        doc_format: str,
+        doc: str,
+        response: str,
+        event: AuditEvent | None = None,
     ) -> None:
-        """Add a document with its answer to the transaction log."""
+        """Add a document with its answer to the transaction log, and the audit's event of it where one is given."""
         ...
 
     async def known_codes(self, unit: Unit, polly: Sequence[str], uuids: Sequence[str]) -> set[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from commensal.core.groups import Group, Member
 from commensal.core.users import User
 from commensal.storage.ports import Unit
+from commensal.storage.ports.people import Viewer
 
 __all__ = ["ScimStore"]
 
@@ -48,8 +49,12 @@ class ScimStore(Protocol):
         """Return the members of groups, by e-mail."""
         ...
 
-    async def emails(self, unit: Unit, users: Sequence[int]) -> dict[int, str]:
-        """Return the addresses of accounts by number; unknown ones are absent."""
+    async def emails(
+        self, unit: Unit, users: Sequence[int], viewer: Viewer, *, among: Collection[int] = ()
+    ) -> dict[int, str]:
+        """Return the addresses of accounts by number; those are absent that do not exist, or that ``viewer`` does not
+        see and that are not ``among`` those he knows.
+        """
         ...
 
     async def set_external_id(self, unit: Unit, resource: str, seq: int, external_id: str | None) -> None:

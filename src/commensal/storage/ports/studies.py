@@ -118,7 +118,10 @@ class LinkStore(Protocol):
     async def family(
         self, unit: Unit, stored: Mapping[str, Sequence[str]], seqs: Sequence[int], groups: Sequence[int]
     ) -> Family:
-        """Return what goes where these samples, libraries or preparations, and the members of these groups, go."""
+        """Return what goes where these samples, libraries or preparations, and the members of these groups, go.
+
+        Four statements.
+        """
         ...
 
     async def groups(self, unit: Unit, project: int, kind: Kind) -> list[tuple[int, Any]]:

@@ -14,7 +14,7 @@ from commensal.storage.ports import Unit
 from commensal.storage.ports.audit import SealedEvent
 from commensal.storage.postgres.database import pg
 
-__all__ = ["PgAuditStore", "PgSealStore"]
+__all__ = ["PgAuditStore", "PgSealStore", "event_sql", "event_values"]
 
 _COLUMNS = (
     "at",
@@ -53,8 +53,18 @@ _SEALER_LOCK = 0x61756469745F73  # "audit_s": one sealer on one database
 _PARTITION_LOCK = 0x61756469745F70  # "audit_p"
 
 
-def _values(event: AuditEvent) -> tuple[Any, ...]:
+def event_values(event: AuditEvent) -> tuple[Any, ...]:
+    """Return the values that ``event_sql`` takes; an event with patients has more, and is written by itself."""
     return tuple(getattr(event, name) for name in _COLUMNS)
+
+
+def event_sql(first: int, source: str) -> str:
+    """Return a statement for a ``with`` that writes an event once for each row of ``source``.
+
+    Its values are those from ``$first`` on. So a change of one statement carries its event along.
+    """
+    values = ", ".join(f"${number}" for number in range(first, first + len(_COLUMNS)))
+    return f"insert into audit_events ({_LIST}) select {values} from {source}"  # noqa: S608 - fixed names
 
 
 def _sealed(row: asyncpg.Record) -> SealedEvent:
@@ -78,12 +88,12 @@ class PgAuditStore:
     async def add(self, unit: Unit, event: AuditEvent) -> int:
         """Write one event with its patients."""
         if event.patients:
-            return await pg(unit).value(_INSERT_WITH_PATIENTS, *_values(event), list(event.patients))
-        return await pg(unit).value(_INSERT, *_values(event))
+            return await pg(unit).value(_INSERT_WITH_PATIENTS, *event_values(event), list(event.patients))
+        return await pg(unit).value(_INSERT, *event_values(event))
 
     async def add_many(self, unit: Unit, events: Sequence[AuditEvent]) -> None:
         """Write many events without patients by COPY."""
-        await pg(unit).copy("audit_events", _COLUMNS, [_values(event) for event in events])
+        await pg(unit).copy("audit_events", _COLUMNS, [event_values(event) for event in events])
 
     async def add_unknown(self, unit: Unit, counts: Mapping[tuple[datetime, str, str], int]) -> None:
         """Add to the counts of unknown callers."""

@@ -15,7 +15,7 @@ from commensal.core.permissions import PublicLevel, Scope
 from commensal.core.projects import Mode, Program, Project, ProjectKind
 from commensal.storage.ports import Unit
 from commensal.storage.ports.catalog import NewProgram, NewProject, ProgramView, ProjectFilter, Ref
-from commensal.storage.postgres.database import pg
+from commensal.storage.postgres.database import pg, still_there
 from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PROJECT_SELECT", "PgProgramStore", "PgProjectStore", "project_of"]
@@ -249,26 +249,27 @@ class PgProjectStore:
 
     async def add(self, unit: Unit, new: NewProject) -> Project | None:
         """Make a project."""
-        row = await pg(unit).row(
-            "with p as (insert into projects (uuid, program, code, polly_code, title, kind, mode, public_level, "  # noqa: S608
-            "properties, extra, made_by, created, updated) "
-            "select u, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12 "
-            "from unnest($1::uuid[]) with ordinality t(u, n) "
-            "where not exists (select from projects where uuid = u) order by n limit 1 on conflict do nothing "
-            "returning *), " + _KEEP_VERSION.format(who="$11", door="''") + _SELECT_CHANGED,
-            list(new.uuids),
-            new.program,
-            new.code,
-            new.polly_code,
-            new.title,
-            new.kind,
-            new.mode,
-            new.public_level,
-            new.properties,
-            new.extra,
-            new.made_by,
-            new.created,
-        )
+        with still_there("program"):
+            row = await pg(unit).row(
+                "with p as (insert into projects (uuid, program, code, polly_code, title, kind, mode, public_level, "  # noqa: S608
+                "properties, extra, made_by, created, updated) "
+                "select u, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12 "
+                "from unnest($1::uuid[]) with ordinality t(u, n) "
+                "where not exists (select from projects where uuid = u) order by n limit 1 on conflict do nothing "
+                "returning *), " + _KEEP_VERSION.format(who="$11", door="''") + _SELECT_CHANGED,
+                list(new.uuids),
+                new.program,
+                new.code,
+                new.polly_code,
+                new.title,
+                new.kind,
+                new.mode,
+                new.public_level,
+                new.properties,
+                new.extra,
+                new.made_by,
+                new.created,
+            )
         return None if row is None else project_of(row)
 
     async def find(self, unit: Unit, ref: Ref, *, lock: bool = False) -> Project | None:

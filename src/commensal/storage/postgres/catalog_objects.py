@@ -17,7 +17,7 @@ from commensal.core.projects import CatalogObject, Project
 from commensal.storage.ports import Unit
 from commensal.storage.ports.catalog import Ref
 from commensal.storage.postgres.catalog import PROJECT_SELECT, project_of
-from commensal.storage.postgres.database import pg
+from commensal.storage.postgres.database import pg, still_there
 from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["OBJECT_LIST", "PgCollectionStore", "PgObjectStore", "object_at"]
@@ -201,20 +201,21 @@ class PgObjectStore:
         at: datetime,
     ) -> CatalogObject | None:
         """Make an object in version 1."""
-        row = await pg(unit).row(
-            "with o as (insert into catalog_objects (uuid, program, kind, name, name_folded, body, made_by, created, "  # noqa: S608
-            "updated) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict do nothing returning *), "
-            "v as (insert into catalog_object_versions (seq, version, name, body, who, at) "
-            "select seq, version, name, body, $7, $8 from o) " + _OBJECT + "from o",
-            uuid,
-            program,
-            kind,
-            name,
-            name_folded,
-            body,
-            made_by,
-            at,
-        )
+        with still_there("program"):
+            row = await pg(unit).row(
+                "with o as (insert into catalog_objects (uuid, program, kind, name, name_folded, body, made_by, "  # noqa: S608
+                "created, updated) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict do nothing returning *), "
+                "v as (insert into catalog_object_versions (seq, version, name, body, who, at) "
+                "select seq, version, name, body, $7, $8 from o) " + _OBJECT + "from o",
+                uuid,
+                program,
+                kind,
+                name,
+                name_folded,
+                body,
+                made_by,
+                at,
+            )
         return None if row is None else object_at(row)
 
     async def update(

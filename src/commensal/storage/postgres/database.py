@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-from commensal.errors import Malformed, NoSpace, Unavailable
+from commensal.errors import Malformed, NoSpace, NotFound, Unavailable
 from commensal.storage.ports import Unit
 
-__all__ = ["PgDatabase", "PgUnit", "StatementCount", "counting", "ended_when_lost", "pg"]
+__all__ = ["PgDatabase", "PgUnit", "StatementCount", "counting", "ended_when_lost", "pg", "still_there"]
 
 #: How long a request waits for a connection before it is told to come back later (seconds).
 WAIT_FOR_CONNECTION = 5.0
@@ -62,6 +62,15 @@ def counting() -> Iterator[StatementCount]:
         yield count
     finally:
         _count.reset(token)
+
+
+@contextmanager
+def still_there(what: str) -> Iterator[None]:
+    """Say that what new rows belong to was deleted at the same moment, where the database refuses them for that."""
+    try:
+        yield
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound(f"The {what} was deleted in the meantime: nothing was written.") from error
 
 
 @contextmanager
@@ -312,6 +321,10 @@ class PgDatabase:
         """Open a unit for single reads; see ``ports.Database``."""
         async with self._connection() as connection:
             yield PgUnit(connection)
+
+    def alone(self) -> AbstractAsyncContextManager[PgUnit]:
+        """Open a unit where each statement is a transaction of its own; see ``ports.Database``."""
+        return self.read()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[PgUnit]:

@@ -128,6 +128,8 @@ class PgDeletion(PgUndelete):
 
     async def projects_of(self, unit: Unit, program: int) -> list[int]:
         """See the port."""
+        # A project that is just being made holds the program: it is waited for, and seen.
+        await pg(unit).value("select seq from programs where seq = $1 for update", program)
         rows = await pg(unit).rows("select seq from projects where program = $1 order by seq", program)
         return [row["seq"] for row in rows]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -12,15 +13,61 @@ from commensal.core.permissions import Scope
 from commensal.storage.ports import Unit
 from commensal.storage.ports.file_search import FoundFile, NewContents, PendingContents
 from commensal.storage.postgres.database import pg
-from commensal.storage.postgres.file_query_sql import condition
-from commensal.storage.postgres.private_records import shown_files, shown_files_sql
+from commensal.storage.postgres.file_query_sql import file_condition, phrase_lexemes, required_lexemes
+from commensal.storage.postgres.private_records import any_private, shown_files_sql
 from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PgContents", "PgFileSearch"]
 
-#: From how many matches on a page is looked for among the first files of all, and how many these are.
+#: Up to how many matches are few. A page of many is looked for among the first files of all; how many these are.
 _MANY = 20_000
 _FIRST = 10_000
+#: What part of all files has a common word.
+_COMMON = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What is searched for, and what is known of the database before."""
+
+    nodes: Sequence[Node]
+    scope: Scope
+    project: int | None
+    common: Set[str]
+    private: bool
+
+
+class _Statement:
+    """``files`` selects the numbers of the files that match, with ``values``.
+
+    ``few``: few of the files are to be looked at; ``among``: these, rows of file_search in order.
+    """
+
+    def __init__(self, search: _Search, *, few: bool = False, among: str = "") -> None:
+        self.values: list[object] = []
+        found = file_condition(search.nodes, self.parameter, common=search.common, each=few)
+        where = found.text
+        if search.project is not None:
+            where += f" and fs.project = {self.parameter(search.project)}::bigint"
+        allowed, more = scope_sql(search.scope, len(self.values) + 1)
+        self.values += more
+        # An array, not a join: so the order of an ordered scan stays. Where rows are looked at, which the planner
+        # thinks dear, not by the index of projects: that would list all their files first.
+        column = "fs.project + 0" if found.looks or few else "fs.project"
+        where += f" and {column} = any(array(select p.seq from projects p where {allowed}))"  # noqa: S608
+        if search.private:
+            shown, more = shown_files_sql(search.scope, len(self.values) + 1, "fs.file")
+            self.values += more
+            where += f" and {shown}"
+        self.files = f"select fs.file from {among or found.table} fs where {where}"  # noqa: S608
+        self.looks = found.looks
+        # A sort, unless rows in their order are good: the planner expects matches everywhere and would read all rows.
+        self.order = "fs.file" if among or not search.nodes else "fs.file + 0"
+
+    def parameter(self, value: object) -> str:
+        """Add a value and return its place."""
+        self.values.append(value)
+        return f"${len(self.values)}"
 
 
 def _found(row: asyncpg.Record) -> FoundFile:
@@ -49,53 +96,77 @@ class PgFileSearch:
         project: int | None = None,
     ) -> tuple[list[FoundFile], int]:
         """See ``ports.file_search.FileSearchStore``."""
-        values: list[object] = []
-
-        def parameter(value: object) -> str:
-            values.append(value)
-            return f"${len(values)}"
-
-        where = condition(nodes, parameter)
-        if project is not None:
-            where += f" and fs.project = {parameter(project)}::bigint"
-        allowed, more = scope_sql(scope, len(values) + 1)
-        values += more
-        # An array, not a join: so the order of an ordered scan stays.
-        where += f" and fs.project = any(array(select p.seq from projects p where {allowed}))"  # noqa: S608
-        shown, more = await shown_files(unit, scope, len(values) + 1, file="fs.file", project="fs.project")
-        where += "" if shown == "(true)" else f" and {shown}"
-        values += more
-        total: int = await pg(unit).value(f"select count(*) from file_search fs where {where}", *values)  # noqa: S608
+        private = not scope.everything and scope.public_level is not None and await any_private(unit)
+        required = required_lexemes(nodes)
+        common = await self.common(unit, required | phrase_lexemes(nodes))
+        search = _Search(nodes, scope, project, common, private)
+        made = _Statement(search)
+        if made.looks or not required <= common:
+            few = await self._few(unit, _Statement(search, few=True), offset, limit)
+            if few is not None:
+                page, total = few
+                return await self._found(unit, page, contents=contents), total
+        total: int = await pg(unit).value(f"select count(*) from ({made.files}) found", *made.values)  # noqa: S608
         if offset >= total or limit == 0:
             return [], total
         wanted = min(limit, total - offset)
-        rows: list[asyncpg.Record] = []
+        page = []
         if total > _MANY and offset < _FIRST:
             # Among the first files of all there may be enough: then not all that match need be sorted.
             first = f"(select * from file_search order by file limit {_FIRST})"  # noqa: S608
-            rows = await self._page(unit, first, where, values, offset, limit, contents=contents)
-        if len(rows) < wanted:
-            rows = await self._page(unit, "file_search", where, values, offset, limit, contents=contents)
-        return [_found(row) for row in rows], total
+            page = await self._page(unit, _Statement(search, few=True, among=first), offset, limit)
+        if len(page) < wanted:
+            page = await self._page(unit, made, offset, limit)
+        return await self._found(unit, page, contents=contents), total
 
-    async def _page(
-        self, unit: Unit, source: str, where: str, values: list[object], offset: int, limit: int, *, contents: bool
-    ) -> list[asyncpg.Record]:
-        tree, join = _contents(wanted=contents)
-        n = len(values)
-        return await pg(unit).rows(
-            f"select s.file, s.project, s.attrs, {tree} from (select fs.file from {source} fs where {where} "  # noqa: S608
-            f"  order by fs.file offset ${n + 1} limit ${n + 2}) page "
-            f"join file_search s on s.file = page.file {join} order by s.file",
-            *values,
-            offset,
-            limit,
+    async def _few(self, unit: Unit, made: _Statement, offset: int, limit: int) -> tuple[list[int], int] | None:
+        """Return a page and the total from one search; None when there are many."""
+        first, last = min(offset, _MANY), min(offset, _MANY) + min(limit, _MANY)
+        # Fenced, or the plan would be one for the first of many.
+        row = await pg(unit).row(
+            f"with hit as materialized ({made.files}) select count(*) as n, (array_agg(h.file order by h.file))"  # noqa: S608
+            f"[{made.parameter(first + 1)}::int : {made.parameter(last)}::int] as page "
+            f"from (select file from hit limit {_MANY + 1}) h",
+            *made.values,
         )
+        assert row is not None
+        return None if row["n"] > _MANY else (row["page"] or [], row["n"])
+
+    async def _page(self, unit: Unit, made: _Statement, offset: int, limit: int) -> list[int]:
+        first, most = made.parameter(offset), made.parameter(limit)
+        rows = await pg(unit).rows(
+            f"{made.files} order by {made.order} offset {first}::bigint limit {most}::bigint", *made.values
+        )
+        return [row["file"] for row in rows]
+
+    async def _found(self, unit: Unit, files: Sequence[int], *, contents: bool) -> list[FoundFile]:
+        if not files:
+            return []
+        tree, join = _contents(wanted=contents)
+        rows = await pg(unit).rows(
+            f"select s.file, s.project, s.attrs, {tree} from file_search s {join} "  # noqa: S608 - parts made here
+            "where s.file = any($1::bigint[]) order by s.file",
+            files,
+        )
+        return [_found(row) for row in rows]
+
+    async def common(self, unit: Unit, lexemes: Set[str]) -> Set[str]:
+        """Return which lexemes many files have, as far as the planner's statistics know."""
+        if not lexemes:
+            return frozenset()
+        rows = await pg(unit).rows(
+            "select l.lexeme from pg_stats s cross join unnest(s.most_common_elems::text::text[], "
+            "s.most_common_elem_freqs) l (lexeme, part) where s.schemaname = current_schema and "
+            "s.tablename = 'file_search' and s.attname = 'tsv' and l.lexeme = any($1::text[]) and l.part > $2::real",
+            sorted(lexemes),
+            _COMMON,
+        )
+        return frozenset(row["lexeme"] for row in rows)
 
     async def find(self, unit: Unit, scope: Scope, seq: int, *, contents: bool) -> FoundFile | None:
         """See ``ports.file_search.FileSearchStore``."""
         allowed, values = scope_sql(scope, 2)
-        shown, more = shown_files_sql(scope, 2 + len(values), "s.file", "s.project")
+        shown, more = shown_files_sql(scope, 2 + len(values), "s.file")
         tree, join = _contents(wanted=contents)
         row = await pg(unit).row(
             f"select s.file, s.project, s.attrs, {tree} from file_search s "  # noqa: S608 - parts made here
@@ -109,7 +180,7 @@ class PgFileSearch:
     async def something(self, unit: Unit, scope: Scope, seq: int) -> bool:
         """See ``ports.file_search.FileSearchStore``."""
         allowed, values = scope_sql(scope, 2)
-        shown, more = shown_files_sql(scope, 2 + len(values), "f.seq", "f.project")
+        shown, more = shown_files_sql(scope, 2 + len(values), "f.seq")
         return await pg(unit).value(
             "select exists (select from projects p where p.seq in (select $1::bigint "  # noqa: S608 - parts made here
             "  union all select project from records where seq = $1 "

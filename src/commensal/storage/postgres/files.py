@@ -9,11 +9,13 @@ from uuid import UUID
 
 import asyncpg
 
+from commensal.core.audit import AuditEvent
 from commensal.core.files import STORED, File
 from commensal.core.projects import Project
 from commensal.errors import StateConflict
 from commensal.storage.ports import Unit
 from commensal.storage.ports.blobs import Stored
+from commensal.storage.postgres.audit import event_sql, event_values
 from commensal.storage.postgres.catalog import PROJECT_SELECT, project_of
 from commensal.storage.postgres.database import pg
 from commensal.storage.postgres.private_records import PRIVATE_FILE
@@ -41,10 +43,30 @@ select $1, $2, $3, $4, $5, $6, $7, $8, '{STORED}', $9, $10, $11, $12, counted.ch
 on conflict (project, path) do update set
     size = excluded.size, md5 = excluded.md5, sha256 = excluded.sha256,
     media_type = excluded.media_type, state = excluded.state, blob = excluded.blob,
-    hashes = case when f.sha256 is distinct from excluded.sha256 and f.blob is not null then null else f.hashes end,
+    hashes = case when f.md5 = excluded.md5 or f.sha256 = excluded.sha256 then f.hashes end,
     record = coalesce(excluded.record, f.record), extra = coalesce(excluded.extra, f.extra),
     change = excluded.change, updated = excluded.updated
 returning {FILE_COLUMNS}
+"""  # noqa: S608 - only constants of this module are put in
+
+#: A new file in one statement: each step takes its rows from the one before, so that none is done without the others.
+_ADD = f"""
+with held as (
+    select p.seq from projects p where p.seq = $2 and p.program = $14
+        and not exists (select from files f where f.project = $2 and f.path = $3) for share of p),
+noted as (
+    insert into blobs as b (key, sha256, md5, size) select $8, $7, $6, $5 from held
+    on conflict (sha256) do update set size = b.size where b.damaged is null returning b.key),
+counted as (
+    insert into counters (project, type, n, change) select $2, '{FILE_COUNTER}', 0, 1 from noted
+    on conflict (project, type) do update set change = counters.change + 1 returning change),
+made as (
+    insert into files as f (uuid, project, path, name, size, md5, sha256, media_type, state, blob, record, extra,
+                            made_by, change, created, updated)
+    select $1, $2, $3, $4, $5, $6, $7, $9, '{STORED}', noted.key, $10, $11, $12, counted.change, $13, $13
+    from noted, counted returning {FILE_COLUMNS}),
+told as ({event_sql(15, "made")})
+select * from made
 """  # noqa: S608 - only constants of this module are put in
 
 
@@ -161,6 +183,46 @@ class PgFileStore:
         assert row is not None
         return file_of(row)
 
+    async def add(
+        self,
+        unit: Unit,
+        *,
+        uuid: UUID,
+        project: Project,
+        path: str,
+        name: str,
+        stored: Stored,
+        media_type: str,
+        record: int | None,
+        extra: Any,
+        made_by: int | None,
+        now: datetime,
+        event: AuditEvent,
+    ) -> File | None:
+        """See ``ports.files.FileStore``."""
+        try:
+            row = await pg(unit).row(
+                _ADD,
+                uuid,
+                project.seq,
+                path,
+                name,
+                stored.size,
+                stored.md5,
+                stored.sha256,
+                stored.key,
+                media_type,
+                record,
+                extra,
+                made_by,
+                now,
+                project.program,
+                *event_values(event),
+            )
+        except asyncpg.UniqueViolationError:  # the path, or the uuid, was taken in between
+            return None
+        return None if row is None else file_of(row)
+
     async def list(
         self, unit: Unit, project: int, *, prefix: str, offset: int, limit: int, private: bool = True
     ) -> tuple[list[File], int]:
@@ -196,8 +258,10 @@ class PgFileStore:
             sid_folded,
         )
 
-    async def used(self, unit: Unit, program: int) -> int:
+    async def used(self, unit: Unit, program: int, *, alone: bool = False) -> int:
         """See ``ports.files.FileStore``."""
+        if alone:
+            await pg(unit).run("select pg_advisory_xact_lock(hashtextextended('quota ' || $1::text, 0))", str(program))
         return await pg(unit).value(
             "select coalesce(sum(f.size), 0)::bigint from files f join projects p on p.seq = f.project "
             "where p.program = $1 and f.blob is not null",
@@ -207,6 +271,16 @@ class PgFileStore:
     async def damaged(self, unit: Unit, key: str) -> bool:
         """See ``ports.files.FileStore``."""
         return bool(await pg(unit).value("select damaged is not null from blobs where key = $1", key))
+
+    async def given_out(self, unit: Unit, key: str) -> bool:
+        """See ``ports.files.FileStore``."""
+        return bool(
+            await pg(unit).value(
+                "select exists (select from files where blob = $1) "
+                "and not exists (select from blobs where key = $1 and damaged is not null)",
+                key,
+            )
+        )
 
     async def at_paths(self, unit: Unit, project: int, paths: Sequence[str]) -> list[File]:
         """See ``ports.files.FileStore``."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from commensal.core.audit import AuditEvent
 from commensal.core.index import REGISTERED, IndexRecord, parse_did
 from commensal.core.index_query import IndexQuery, UrlQuery
 from commensal.core.permissions import Scope
@@ -15,6 +16,7 @@ from commensal.core.projects import Project
 from commensal.errors import AlreadyExists
 from commensal.storage.ports import Unit
 from commensal.storage.ports.index import NewIndexRow
+from commensal.storage.postgres.audit import event_sql, event_values
 from commensal.storage.postgres.catalog import PROJECT_SELECT, project_of
 from commensal.storage.postgres.database import PgUnit, pg
 from commensal.storage.postgres.files import FILE_COUNTER
@@ -39,13 +41,14 @@ _OF_BASES = (
     "and coalesce(f.did_prefix, '') || f.uuid::text = any($1::text[])))"
 )
 
-_ADD = f"""
+_ADD_GIVEN = f"""
 with given as (select t.*, nextval('commensal_seq') as seq from {GIVEN}),
 counted as (
     insert into counters (project, type, n, change)
     select distinct project, '{FILE_COUNTER}', 0, 1 from given order by project
     on conflict (project, type) do update set change = counters.change + 1
-    returning project, change)
+    returning project, change)"""  # noqa: S608 - only constants are put in
+_ADD_FILES = f"""
 insert into files as f (seq, uuid, project, path, name, size, md5, sha256, media_type, state, made_by, change, created,
     updated, did_prefix, baseid, version, uploader, urls, urls_metadata, acl, authz, hashes, metadata, description,
     content_created, content_updated)
@@ -57,6 +60,12 @@ select g.seq, g.uuid, g.project,
 from given g join counted c using (project)
 on conflict do nothing
 returning """  # noqa: S608 - only constants are put in
+
+_ADD = _ADD_GIVEN + _ADD_FILES
+_ADD_TOLD = (
+    f"{_ADD_GIVEN}, made as ({_ADD_FILES}{INDEX_COLUMNS}), "  # noqa: S608 - only constants are put in
+    f"told as ({event_sql(3, '(select 1 from made limit 1) one')}) select * from made"
+)
 
 #: Rows first, then counters, as all who write files: so nobody waits in a circle.
 _CHANGE = f"""
@@ -103,7 +112,9 @@ class PgIndexStore:
 
     async def get(self, unit: Unit, uuid: UUID, *, lock: bool = False) -> IndexRecord | None:
         """See the port."""
-        row = await pg(unit).row(JOINED + "where f.uuid = $1" + (_LOCKED if lock else ""), uuid)
+        if lock:  # before the join: a lock that had to wait would not find the row with its new project
+            await pg(unit).run("select from files f where f.uuid = $1" + _LOCKED, uuid)
+        row = await pg(unit).row(JOINED + "where f.uuid = $1", uuid)
         return None if row is None else joined_record(row)
 
     async def by_alias(self, unit: Unit, alias: str) -> UUID | None:
@@ -126,7 +137,7 @@ class PgIndexStore:
     ) -> dict[tuple[str, int], UUID]:
         """See the port."""
         allowed, values = scope_sql(projects, 3)
-        shown, more = shown_files_sql(projects, 3 + len(values), "f.seq", "f.project")
+        shown, more = shown_files_sql(projects, 3 + len(values), "f.seq")
         rows = await pg(unit).rows(
             "select w.md5, w.size, f.uuid from unnest($1::text[], $2::bigint[]) as w (md5, size) "  # noqa: S608
             "cross join lateral (select f.uuid from files f join projects p on p.seq = f.project "
@@ -245,16 +256,24 @@ class PgIndexStore:
         return {row["uuid"]: row["change"] for row in changed}
 
     async def make(
-        self, unit: Unit, rows: Sequence[NewIndexRow], projects: Sequence[Project], *, now: datetime
+        self,
+        unit: Unit,
+        rows: Sequence[NewIndexRow],
+        projects: Sequence[Project],
+        *,
+        now: datetime,
+        event: AuditEvent | None = None,
     ) -> dict[UUID, IndexRecord]:
         """See the port."""
-        return await _written(pg(unit), _ADD, rows, projects, now)
+        if event is None:
+            return await _written(pg(unit), _ADD + INDEX_COLUMNS, rows, projects, now)
+        return await _written(pg(unit), _ADD_TOLD, rows, projects, now, *event_values(event))
 
     async def change(
         self, unit: Unit, rows: Sequence[NewIndexRow], projects: Sequence[Project], *, now: datetime
     ) -> dict[UUID, IndexRecord]:
         """See the port."""
-        return await _written(pg(unit), _CHANGE, rows, projects, now)
+        return await _written(pg(unit), _CHANGE + INDEX_COLUMNS, rows, projects, now)
 
     # --- aliases
 
@@ -345,11 +364,11 @@ async def _records(own: PgUnit, rows: Sequence[asyncpg.Record]) -> list[IndexRec
 
 
 async def _written(
-    own: PgUnit, sql: str, rows: Sequence[NewIndexRow], projects: Sequence[Project], now: datetime
+    own: PgUnit, sql: str, rows: Sequence[NewIndexRow], projects: Sequence[Project], now: datetime, *more: object
 ) -> dict[UUID, IndexRecord]:
     places = {project.seq: project for project in projects}
     try:
-        written = await own.rows(sql + INDEX_COLUMNS, given_values(rows, places), now)
+        written = await own.rows(sql, given_values(rows, places), now, *more)
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists("Nothing was moved: the other project has a file of that path.", field="authz") from error
     return {row["uuid"]: record_of(row, places[row["project"]]) for row in written}

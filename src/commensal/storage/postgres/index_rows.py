@@ -12,7 +12,7 @@ from commensal.core.index import IndexRecord, authz_place, project_path, rev_of
 from commensal.core.permissions import PublicLevel
 from commensal.core.projects import Mode, Project, ProjectKind
 from commensal.storage.ports.index import NewIndexRow
-from commensal.storage.postgres.files import FILE_COLUMNS, file_of
+from commensal.storage.postgres.files import FILE_COLUMNS
 
 __all__ = ["GIVEN", "INDEX_COLUMNS", "JOINED", "given_values", "joined_record", "record_of"]
 
@@ -42,12 +42,12 @@ GIVEN: Final = (
 
 def record_of(row: asyncpg.Record, project: Project) -> IndexRecord:
     """Return the record in a row with ``INDEX_COLUMNS``."""
-    return _record(row, file_of(row), project)
+    return _record(row, _file(row), project)
 
 
 def joined_record(row: asyncpg.Record) -> IndexRecord:
     """Return the record in a row of ``JOINED``."""
-    file = file_of(row)
+    file = _file(row)
     project = Project(
         seq=file.project,
         uuid=row["p_uuid"],
@@ -69,6 +69,34 @@ def joined_record(row: asyncpg.Record) -> IndexRecord:
         updated=row["p_updated"],
     )
     return _record(row, file, project)
+
+
+def _file(row: asyncpg.Record) -> File:
+    """Do as ``file_of`` for a row that begins with ``FILE_COLUMNS``: by place, which saves a third of the time."""
+    (
+        seq, uuid, project, path, name, size, md5, sha256, media_type, state, blob, record, extra, made_by, change,
+        created, updated, private,
+    ) = row[:_AFTER_FILE]  # fmt: skip
+    return File(
+        seq=seq,
+        uuid=uuid,
+        project=project,
+        path=path,
+        name=name,
+        size=size,
+        md5=None if md5 is None else md5.hex(),
+        sha256=None if sha256 is None else sha256.hex(),
+        media_type=media_type,
+        state=state,
+        blob=blob,
+        record=record,
+        made_by=made_by,
+        change=change,
+        created=created,
+        updated=updated,
+        extra=extra,
+        private=private,
+    )
 
 
 def _record(row: asyncpg.Record, file: File, project: Project) -> IndexRecord:

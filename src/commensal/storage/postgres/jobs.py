@@ -109,12 +109,13 @@ class PgJobs:
     async def take(self, unit: Unit, claim: UUID, now: datetime, stale: datetime, *, each: int) -> Job | None:
         """See ``ports.jobs.JobStore``."""
         row = await pg(unit).row(
-            "update import_jobs set claim = $1, claimed = $2, attempts = attempts + 1, "  # noqa: S608
+            f"with busy as (select coalesce(user_seq, -1) as who from import_jobs where status in ({_OPEN}) "  # noqa: S608
+            "  and claimed >= $3 and digest is not null group by 1 having count(*) >= $4) "
+            "update import_jobs set claim = $1, claimed = $2, attempts = attempts + 1, "
             "  status = case status when 'STARTING' then 'RUNNING' else status end "
             f"where seq = (select j.seq from import_jobs j where j.status in ({_OPEN}) "
             "  and (j.claimed is null or j.claimed < $3) "
-            f"  and (select count(*) from import_jobs r where r.status in ({_OPEN}) and r.claimed >= $3 "
-            "    and r.digest is not null and r.user_seq is not distinct from j.user_seq) < $4 "
+            "  and coalesce(j.user_seq, -1) not in (select who from busy) "
             "  order by j.seq limit 1 for update of j skip locked) "
             f"returning {_COLUMNS}",
             claim,
@@ -185,7 +186,9 @@ class PgJobs:
     ) -> Job | None:
         """See ``ports.jobs.JobStore``."""
         row = await pg(unit).row(
-            "update import_jobs set status = $3, ended = $4, result = $5, errors = $6, claimed = null "  # noqa: S608
+            "update import_jobs set status = $3, ended = $4, result = $5, errors = $6, claimed = null, "  # noqa: S608
+            # Nothing starts again what is done, and a link may hold a signature.
+            "  request = case $3 when 'COMPLETED' then request - '{data_link,metadata_link}'::text[] else request end "
             f"where seq = $1 and claim = $2 and status in ({_OPEN}) returning {_COLUMNS}",
             seq,
             claim,

@@ -217,6 +217,17 @@ class PgLineages(PgLineageLists, PgLineageResults):
             settings.described_by,
         )
 
+    async def set_privacy_below(self, unit: Unit, record: int, *, private: bool) -> None:
+        """See the port."""
+        await pg(unit).run(
+            "with recursive below (record) as (select src from links where dst = $1 "
+            "  union select l.src from links l join below b on l.dst = b.record) "
+            "insert into result_settings (record, private) select record, $2 from below "
+            "on conflict (record) do update set private = excluded.private",
+            record,
+            private,
+        )
+
     async def metadata_versions(self, unit: Unit, seq: int) -> list[tuple[Any, Any, dict[str, Any]]]:
         """See the port."""
         rows = await pg(unit).rows(
@@ -235,7 +246,7 @@ def _named_below(kinds: Kinds, address: Address, granted: Scope) -> tuple[str, l
             f"from programs h join projects q on q.program = h.seq {_SAMPLE_NAMED} {_ABOVE.format('s')}",
         ]
         where = f"{_PROGRAM_NAMED.replace('g.', 'h.')} and {_PROJECT_NAMED.format('q')}"
-        order = _PROJECT_ORDER.format("q") + ", s.updated desc"
+        order = _PROJECT_ORDER.format("q") + ", s.uuid is not distinct from $7::uuid desc, s.updated desc"
     else:
         parts = ["from programs g join projects p on p.program = g.seq"]
         where = f"{_PROGRAM_NAMED} and {_PROJECT_NAMED.format('p')} and $6::text is null and $7::uuid is null"
@@ -256,9 +267,10 @@ def _named_below(kinds: Kinds, address: Address, granted: Scope) -> tuple[str, l
     parts.append(_SETTINGS)
     # What the caller may not see comes last, so that it is chosen, and refused, only where there is nothing else.
     inside, more = scope_sql(granted, 6 + len(values))
-    order += f", (coalesce(x.private, false) and not {inside}), a.updated desc"
+    order += f", a.uuid is not distinct from $10::uuid desc, (coalesce(x.private, false) and not {inside})"
+    order += ", a.updated desc"
     if address.field is not None:
-        order += ", f.updated desc"
+        order += ", f.uuid is not distinct from $14::uuid desc, f.updated desc"
     return f"select {columns} {' '.join(parts)} where {where} order by {order} limit 1", [*values, *more]
 
 

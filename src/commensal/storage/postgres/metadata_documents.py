@@ -59,15 +59,15 @@ class PgMetadataDocuments:
     ) -> list[tuple[str, int]]:
         """See the port."""
         values: list[object] = [limit, offset, site]
-        condition = "(false)"
+        condition, shown = "(false)", "(true)"
         if scope is not None:
             condition, more = scope_sql(scope, len(values) + 1)
             values += more
             shown, more = await shown_files(unit, scope, len(values) + 1)
             values += more
-            condition += f" and (f.seq is null or {shown})"
         where = [
             f"(($3 and coalesce(f.project, d.project) is null) or (p.seq is not null and {condition}))",
+            shown,
             *(_condition(one, values) for one in filters),
         ]
         rows = await pg(unit).rows(

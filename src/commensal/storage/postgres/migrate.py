@@ -17,7 +17,7 @@ from commensal.errors import DatabaseTooNew, SetupError
 __all__ = ["HEAD", "MINIMUM_SERVER", "current_revision", "migrate"]
 
 #: The newest revision that this program knows; a test compares it with the versions folder.
-HEAD = "0009"
+HEAD = "0010"
 #: PostgreSQL 15 is the floor (``unique nulls not distinct``, ``merge``).
 MINIMUM_SERVER = 150_000
 _LOCK = 0x636F6D6D656E73  # "commens": one migration at a time on one database

@@ -1,7 +1,6 @@
 """Private records: results, with all that hangs on them, that a public level does not show; by a grant one sees them.
 
-``result_settings`` names results, and their fields where this was known when they were made; what another door links
-to one of them is found along its links.
+``result_settings`` has a row for each: what is linked to one later, by any door, gets its own (a trigger of ``links``).
 """
 
 # ruff: noqa: S608 - only our own text is put into statements
@@ -17,27 +16,11 @@ from commensal.storage.postgres.scope import scope_sql
 
 __all__ = ["PRIVATE_FILE", "any_private", "private_among", "shown_files", "shown_files_sql", "without_private"]
 
-_ANY = "exists (select from result_settings where private)"
-#: All private records, from the results down.
-_BELOW = (
-    "hidden (record) as (select record from result_settings where private "
-    "union select l.src from public.links l join hidden h on h.record = l.dst)"
-)
-_HIDDEN = "(select record from hidden)"
-_HIDDEN_FILES = f"(with recursive {_BELOW} select h.seq from public.files h join hidden x on x.record = h.record)"
-
-
-def _private(record: str) -> str:
-    """Return the condition that a record, or one that it hangs on, is private."""
-    return (
-        f"exists (with recursive up (record) as (select {record} union "
-        "select l.dst from public.links l join up on l.src = up.record) "
-        "select from up join result_settings x on x.record = up.record where x.private)"
-    )
-
-
+_HIDDEN = "(select record from result_settings where private)"
 #: Tells of a row ``f`` of files whether it belongs to a private record.
-PRIVATE_FILE = f"(f.record is not null and {_ANY} and {_private('f.record')})"
+PRIVATE_FILE = (
+    "(f.record is not null and exists (select from result_settings x where x.record = f.record and x.private))"
+)
 
 
 async def any_private(unit: Unit, project: int | None = None) -> bool:
@@ -56,30 +39,32 @@ async def any_private(unit: Unit, project: int | None = None) -> bool:
 async def private_among(unit: Unit, seqs: Sequence[int]) -> set[int]:
     """Return which of these records are private."""
     rows = await pg(unit).rows(
-        f"select r.record from unnest($1::bigint[]) r (record) where {_ANY} and {_private('r.record')}", list(seqs)
+        "select record from result_settings where record = any($1::bigint[]) and private", list(seqs)
     )
     return {row[0] for row in rows}
 
 
-def shown_files_sql(scope: Scope, first: int, file: str, project: str) -> tuple[str, list[object]]:
+def shown_files_sql(scope: Scope, first: int, file: str) -> tuple[str, list[object]]:
     """Return the condition that a file in ``scope`` is not that of a private record, or is read by a grant.
 
-    ``file`` and ``project`` are columns with numbers; parameters are numbered from ``first`` on.
+    ``file`` is a column with its number; parameters are numbered from ``first`` on.
     """
     if scope.everything or scope.public_level is None:
         return "(true)", []
     inside, values = scope_sql(scope.granted, first)
-    own = f"{project} = any(array(select p.seq from projects p where {inside}))"
-    return f"({file} not in {_HIDDEN_FILES} or {own})", values
+    own = f"h.project = any(array(select p.seq from projects p where {inside}))"
+    text = (
+        "not exists (select from public.files h join result_settings x on x.record = h.record "
+        f"where x.private and h.seq = {file} and not {own})"
+    )
+    return text, values
 
 
-async def shown_files(
-    unit: Unit, scope: Scope, first: int, *, file: str = "f.seq", project: str = "f.project"
-) -> tuple[str, list[object]]:
+async def shown_files(unit: Unit, scope: Scope, first: int, *, file: str = "f.seq") -> tuple[str, list[object]]:
     """Return the same for a long list: always true, after a short look, where there is no private record at all."""
     if scope.everything or scope.public_level is None or not await any_private(unit):
         return "(true)", []
-    return shown_files_sql(scope, first, file, project)
+    return shown_files_sql(scope, first, file)
 
 
 def without_private(sql: str, granted: Scope, first: int) -> tuple[str, list[object]]:
@@ -91,8 +76,7 @@ def without_private(sql: str, granted: Scope, first: int) -> tuple[str, list[obj
     inside, values = scope_sql(granted, first)
     own = f"(select p.seq from projects p where {inside})"
     text = (
-        f"with recursive {_BELOW}, "
-        f"records as not materialized (select r.* from public.records r where r.seq not in {_HIDDEN} "
+        f"with records as not materialized (select r.* from public.records r where r.seq not in {_HIDDEN} "
         f"or r.project in {own}), "
         f"links as not materialized (select l.* from public.links l where (l.src not in {_HIDDEN} "
         f"and l.dst not in {_HIDDEN}) or l.project in {own}) select shown.* from ({sql}) shown"

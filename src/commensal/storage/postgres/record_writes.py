@@ -10,12 +10,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from commensal.core.audit import AuditEvent
 from commensal.core.names import fold, polly_form
 from commensal.core.permissions import PublicLevel
 from commensal.core.projects import Mode, Program, Project, ProjectKind
 from commensal.core.records import ProjectRow, Record, StoredLink, Target, Write
 from commensal.storage.ports import Unit
 from commensal.storage.ports.records import Allocation, Clash, LookUp, Stamp, TransactionRow
+from commensal.storage.postgres.audit import event_sql, event_values
 from commensal.storage.postgres.database import PgUnit, ended_when_lost, pg
 from commensal.storage.postgres.record_rows import (
     HEADER,
@@ -139,8 +141,8 @@ from unnest($3::text[], $4::bigint[], $22::text[]) as w (type, seq, after)
 """
 
 #: The same with the counters and the numbers: everything that a few new records need.
-_CREATE_FEW = """
-with counted as (insert into counters (project, type, n, change)
+_CREATE_FEW_ROWS = """
+counted as (insert into counters (project, type, n, change)
   select $1, type, n, 1
     from unnest((select $20::text[]), (select $21::bigint[])) with ordinality as w (type, n, i) order by i
   on conflict (project, type) do update set n = counters.n + excluded.n, change = counters.change + 1
@@ -159,9 +161,21 @@ linked as (insert into links (project, src, src_type, name, dst_project, dst, ds
   from unnest((select $12::bigint[]), (select $13::text[]), (select $14::bigint[]), (select $15::bigint[]),
     (select $16::text[])) as l (place, name, dst_project, dst, dst_type) join fresh f on f.i = l.place),
 kept as (insert into record_versions (project, seq, n, type, who, door, transaction, action, at, after)
-  select $1, seq, 1, type, $17, $18, $19, 'create', $2, after::json from fresh)
-select seq, change from fresh order by i
+  select $1, seq, 1, type, $17, $18, {transaction}, 'create', $2, after::json from fresh)
+select seq, change, {transaction} as transaction from fresh order by i
 """
+_CREATE_FEW = "with" + _CREATE_FEW_ROWS.format(transaction="$19::bigint")
+_CREATE_FEW_LOGGED = """
+with logged as (insert into transactions
+    (program, project, project_seq, role, state, submitter, submitter_name, door, is_dry_run)
+  values ($19, $22, $23, $24, $25, $26, $27, $28, $29) returning id),
+""" + _CREATE_FEW_ROWS.format(transaction="(select id from logged)")  # noqa: S608 - fixed text
+
+_DOCUMENT = (
+    "insert into transaction_documents (transaction, name, doc_format, doc, response) "
+    "values ($1, $2, $3, $4, $5::text::json)"
+)
+_DOCUMENT_TOLD = f"with kept as ({_DOCUMENT} returning transaction) {event_sql(6, 'kept')}"
 
 #: Up to how many new records go as one statement instead of by COPY.
 SMALL = 8
@@ -298,15 +312,7 @@ class PgRecordWrites:
             row = await pg(unit).row(
                 _ALLOCATE_LOGGED,
                 *values,
-                log.program,
-                log.project,
-                log.project_seq,
-                log.role,
-                log.state,
-                log.submitter,
-                log.submitter_name,
-                log.door,
-                log.is_dry_run,
+                *_log_values(log),
             )
         assert row is not None
         every = row["every"]
@@ -343,14 +349,20 @@ class PgRecordWrites:
             await copy_binary(own, "links", LINK_COLUMNS, (link_rows(stamp, part) for part in slices))
 
     async def create(
-        self, unit: Unit, stamp: Stamp, counts: Mapping[str, int], writes: Sequence[Write]
-    ) -> Sequence[tuple[int, int]]:
+        self,
+        unit: Unit,
+        stamp: Stamp,
+        counts: Mapping[str, int],
+        writes: Sequence[Write],
+        log: TransactionRow | None = None,
+    ) -> tuple[int | None, Sequence[tuple[int, int]]]:
         """See the port."""
         links = [(place, name, target) for place, write in enumerate(writes, 1) for name, target in write.added]
         types = sorted(counts)
+        logged = (stamp.transaction,) if log is None else _log_values(log)
         try:
             rows = await pg(unit).rows(
-                _CREATE_FEW,
+                _CREATE_FEW if log is None else _CREATE_FEW_LOGGED,
                 stamp.project,
                 stamp.at,
                 [write.type for write in writes],
@@ -369,13 +381,14 @@ class PgRecordWrites:
                 [target.type for _, _, target in links],
                 stamp.who,
                 stamp.door,
-                stamp.transaction,
+                logged[0],
                 types,
                 [counts[name] for name in types],
+                *logged[1:],
             )
         except asyncpg.UniqueViolationError as error:
             raise Clash(str(error)) from error
-        return [(row["seq"], row["change"]) for row in rows]
+        return rows[0]["transaction"], [(row["seq"], row["change"]) for row in rows]
 
     async def update(self, unit: Unit, stamp: Stamp, writes: Sequence[Write], action: str = "update") -> None:
         """See the port."""
@@ -420,18 +433,21 @@ class PgRecordWrites:
             raise Clash(str(error)) from error
 
     async def log_document(
-        self, unit: Unit, transaction: int, name: str | None, doc_format: str, doc: str, response: str
+        self,
+        unit: Unit,
+        transaction: int,
+        name: str | None,
+        doc_format: str,
+        doc: str,
+        response: str,
+        event: AuditEvent | None = None,
     ) -> None:
         """See the port."""
-        await pg(unit).run(
-            "insert into transaction_documents (transaction, name, doc_format, doc, response) "
-            "values ($1, $2, $3, $4, $5::text::json)",
-            transaction,
-            name,
-            doc_format,
-            doc,
-            response,
-        )
+        values = (transaction, name, doc_format, doc, response)
+        if event is None:
+            await pg(unit).run(_DOCUMENT, *values)
+        else:
+            await pg(unit).run(_DOCUMENT_TOLD, *values, *event_values(event))
 
     async def known_codes(self, unit: Unit, polly: Sequence[str], uuids: Sequence[str]) -> set[str]:
         """See the port."""
@@ -442,6 +458,20 @@ class PgRecordWrites:
             uuids,
         )
         return {fold(cast("str", row["code"])) for row in rows} | {cast("str", row["uuid"]) for row in rows}
+
+
+def _log_values(log: TransactionRow) -> tuple[object, ...]:
+    return (
+        log.program,
+        log.project,
+        log.project_seq,
+        log.role,
+        log.state,
+        log.submitter,
+        log.submitter_name,
+        log.door,
+        log.is_dry_run,
+    )
 
 
 async def _insert_few(own: PgUnit, stamp: Stamp, writes: Sequence[Write]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from commensal.core.groups import Group, Member
 from commensal.core.users import User
 from commensal.storage.ports import Unit
+from commensal.storage.ports.people import Viewer
 from commensal.storage.postgres.database import pg
+from commensal.storage.postgres.people import BELONGING
 
 __all__ = ["PgScim"]
 
@@ -126,9 +128,21 @@ class PgScim:
             found[row["group_seq"]].append(Member(row["seq"], row["uuid"], row["email"], row["name"]))
         return found
 
-    async def emails(self, unit: Unit, users: Sequence[int]) -> dict[int, str]:
+    async def emails(
+        self, unit: Unit, users: Sequence[int], viewer: Viewer, *, among: Collection[int] = ()
+    ) -> dict[int, str]:
         """See the port."""
-        rows = await pg(unit).rows("select seq, email from users where seq = any($1::bigint[])", list(users))
+        rows = await pg(unit).rows(
+            f"with belonging as ({BELONGING}) "  # noqa: S608 - fixed text
+            "select u.seq, u.email from users u where u.seq = any($1::bigint[]) "
+            "and ($2 or u.seq = $3 or u.seq = any($4::bigint[]) "
+            "  or exists (select from belonging b where b.user_seq = u.seq and b.program = any($5::bigint[])))",
+            list(users),
+            viewer.everybody,
+            viewer.user,
+            list(among),
+            sorted(viewer.programs),
+        )
         return {row["seq"]: row["email"] for row in rows}
 
     async def set_external_id(self, unit: Unit, resource: str, seq: int, external_id: str | None) -> None:

@@ -28,7 +28,15 @@ from commensal.storage.postgres import file_query_sql
 from commensal.storage.postgres.database import pg
 from commensal.storage.postgres.private_records import shown_files_sql
 from commensal.storage.postgres.scope import scope_sql
-from commensal.storage.postgres.studies_query_sql import NUMBER_SQL, Parameter, Row, accession_is, condition, name_is
+from commensal.storage.postgres.studies_query_sql import (
+    NUMBER_SQL,
+    Parameter,
+    Row,
+    accession_is,
+    condition,
+    name_is,
+    text_is,
+)
 
 __all__ = ["PgStudies"]
 
@@ -70,6 +78,8 @@ def _group(r: str) -> str:
 
 
 _METADATA = "commensal:metadata"
+#: Up to how many objects are found in one search together with their count.
+_FEW = 1_000
 
 
 def _value_of(free: str, declared: str, hidden: frozenset[str], own: Mapping[str, str]) -> Callable[[str, str], str]:
@@ -101,7 +111,7 @@ def _study_row(p: str, g: str, parameter: Parameter) -> Row:
         value=lambda key: value(key, "" if key in own else f"{parameter(key)}::text"),
         attributes=_study_attributes(p, g),
         text=f"concat_ws(' ', {p}.properties::text, {p}.extra::text, {', '.join(list(own.values())[:3])})",
-        special={ACCESSION: accession_is(f"{p}.seq")},
+        special={ACCESSION: accession_is(f"{p}.seq"), NAME: text_is(own[NAME])},
     )
 
 
@@ -125,6 +135,7 @@ def _record_row(r: str, kind: Kind, parameter: Parameter) -> Row:
         text=f"concat_ws(' ', {r}.props::text, {r}.extra::text, {', '.join(list(own.values())[:3])})",
         special={
             ACCESSION: accession_is(f"{r}.seq"),
+            NAME: text_is(own[NAME]),
             NAME_KEYS[kind]: name_is(r),
             GROUP_ID: accession_is(f"coalesce({_group(r)}, 0)"),
         },
@@ -176,7 +187,7 @@ class _Statement:
             )
         if query.files is not None:
             files = file_query_sql.condition(query.files, self.parameter)
-            shown, more = shown_files_sql(self._scope, len(self.values) + 1, "fs.file", "fs.project")
+            shown, more = shown_files_sql(self._scope, len(self.values) + 1, "fs.file")
             self.values += more
             own.append(
                 f"{o}.seq in (select fs.project from file_search fs where fs.project = {self.visible} "  # noqa: S608
@@ -211,9 +222,14 @@ class PgStudies:
         """See the port."""
         made = _Statement(scope)
         tables, o, where, row = made.source(query)
-        total: int = await pg(unit).value(f"select count(*) from {tables} where {where}", *made.values)  # noqa: S608
+        total, few = await self._count(unit, f"select {o}.seq from {tables} where {where}", made.values)  # noqa: S608
         if offset >= total or limit == 0:
             return [], total
+        if few:
+            # By their numbers, without a second look at what they say.
+            made = _Statement(scope)
+            tables, o, where, row = made.source(ObjectQuery(query.kind, query.types))
+            where += f" and {o}.seq = any({made.parameter(few)}::bigint[])"
         order = f"{o}.seq"
         if query.sort == ACCESSION:
             order += " desc" if query.descending else ""
@@ -232,6 +248,20 @@ class PgStudies:
             *made.values,
         )
         return [_found(row) for row in rows], total
+
+    @staticmethod
+    async def _count(unit: Unit, found: str, values: Sequence[object]) -> tuple[int, list[int]]:
+        """Return how many a query finds, and which where they are few."""
+        # Fenced, so that the plan is one for all rows; they are read only until there are too many.
+        row = await pg(unit).row(
+            f"with hit as materialized ({found}) select count(*) as n, array_agg(h.seq) as seqs "  # noqa: S608
+            f"from (select seq from hit limit {_FEW + 1}) h",
+            *values,
+        )
+        assert row is not None
+        if row["n"] <= _FEW:
+            return row["n"], row["seqs"] or []
+        return await pg(unit).value(f"select count(*) from ({found}) f", *values), []  # noqa: S608
 
     async def find(self, unit: Unit, scope: Scope, kind: Kind, types: Sequence[str], seq: int) -> Found | None:
         """See the port."""

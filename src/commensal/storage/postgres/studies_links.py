@@ -22,10 +22,11 @@ _OF_GROUP = f"l.name = '{STORED_GROUP_LINK}' and l.dst_type = '{STORED_GROUP_TYP
 _KIND = "r.extra ->> 'kind'"
 
 
-def _pair(parent: str, child: str, types: Mapping[str, str], shown: str) -> str:
+def _pair(parent: str, child: str, types: Mapping[str, str], shown: str, here: str) -> str:
     """Return a select of (parent, child) as (a, b).
 
-    ``types``: the parameter of stored types by kind; ``shown``: the condition of files ``f`` that the caller sees.
+    ``types``: the parameter of stored types by kind; ``shown``: the condition of files ``f`` that the caller sees;
+    ``here``: which of them the first parameter holds.
     """
     if (parent, child) == ("study", FILE):
         return (
@@ -46,7 +47,9 @@ def _pair(parent: str, child: str, types: Mapping[str, str], shown: str) -> str:
             "select distinct up.dst as a, down.dst as b from links x "  # noqa: S608 - fixed names
             f"join links down on down.src = x.src and down.name = '{STORED_GROUP_LINK}' "
             f"join links up on up.src = x.dst and up.name = '{STORED_GROUP_LINK}' "
-            f"where x.src_type = any({types[str(below)]}) and x.dst_type = any({types[str(above)]})"
+            f"where x.src_type = any({types[str(below)]}) and x.dst_type = any({types[str(above)]}) "
+            # From one side on: with both known, the planner might lay each member of one beside each of the other.
+            f"and {'up' if here == 'a' else 'down'}.dst = any($1::bigint[]) offset 0"
         )
     if parent.endswith("Group"):
         return f"select l.dst as a, l.src as b from links l where {_OF_GROUP} and l.src_type = any({types[child]})"  # noqa: S608
@@ -64,7 +67,7 @@ class PgStudyLinks:
     ) -> dict[int, ObjectRef]:
         """See the port."""
         allowed, values = scope_sql(scope, 4)
-        shown, more = shown_files_sql(scope, 4 + len(values), "f.seq", "f.project")
+        shown, more = shown_files_sql(scope, 4 + len(values), "f.seq")
         kinds = [(name, kind) for kind, names in stored.items() for name in names]
         rows = await pg(unit).rows(
             "select o.seq, o.type, o.project from ("  # noqa: S608 - fixed names
@@ -97,7 +100,7 @@ class PgStudyLinks:
         values: list[object] = [list(query.firsts)]
         shown = "(true)"
         if any({query.first_type, second} == {"study", FILE} for second in query.second_types):
-            shown, more = shown_files_sql(scope, 2, "f.seq", "f.project")
+            shown, more = shown_files_sql(scope, 2, "f.seq")
             values += more
 
         def parameter(value: object) -> str:
@@ -116,7 +119,7 @@ class PgStudyLinks:
                     continue
                 parts.append(
                     f"select t.{here} as first, t.{there} as second, '{wanted}' as type "  # noqa: S608 - our own words
-                    f"from ({_pair(parent, child, types, shown)}) t where t.{here} = any($1::bigint[])"
+                    f"from ({_pair(parent, child, types, shown, here)}) t where t.{here} = any($1::bigint[])"
                 )
         if not parts:
             return [], 0
@@ -144,24 +147,17 @@ class PgStudyLinks:
     ) -> Family:
         """See the port."""
         made_from = [name for kind in (Kind.LIBRARY, Kind.PREPARATION) for name in stored[kind]]
-        row = await pg(unit).row(
-            "with asked as (select unnest($1::bigint[]) as seq union "  # noqa: S608 - fixed names
-            f"select l.src from links l where l.dst = any($2::bigint[]) and {_OF_GROUP}), "
-            "going as (select seq from asked union "
-            "select l.src from links l join asked on asked.seq = l.dst where l.src_type = any($3::text[])), "
-            f"groups as (select distinct l.dst as seq from links l join going on going.seq = l.src where {_OF_GROUP} "
-            "union select unnest($2::bigint[])), "
-            "divided as (select g.seq from groups g where exists (select from links l where l.dst = g.seq "
-            f"and {_OF_GROUP} and not exists (select from going where going.seq = l.src))) "
-            "select (select array_agg(seq order by seq) from (select seq from going union select seq from groups "
-            "except select seq from divided) together) as seqs, "
-            "(select array_agg(seq order by seq) from divided) as divided",
-            list(seqs),
-            list(groups),
-            made_from,
-        )
-        assert row is not None  # an aggregate always has its row
-        return Family(tuple(row["seqs"] or ()), tuple(row["divided"] or ()))
+        # Steps with lists of numbers, not one joined statement: after a great import, of which the planner knows
+        # nothing yet, it would compare each with each.
+        members = f"select l.dst, l.src from links l where l.dst = any($1::bigint[]) and {_OF_GROUP}"  # noqa: S608
+        going = {*seqs, *[row["src"] for row in await pg(unit).rows(members, list(groups))]}
+        made = "select l.src from links l where l.dst = any($1::bigint[]) and l.src_type = any($2::text[])"
+        going |= {row["src"] for row in await pg(unit).rows(made, list(going), made_from)}
+        above = f"select distinct l.dst from links l where l.src = any($1::bigint[]) and {_OF_GROUP}"  # noqa: S608
+        touched = {*groups, *[row["dst"] for row in await pg(unit).rows(above, list(going))]}
+        inside = await pg(unit).rows(members, list(touched))
+        divided = {row["dst"] for row in inside if row["src"] not in going}
+        return Family(tuple(sorted((going | touched) - divided)), tuple(sorted(divided)))
 
     async def groups(self, unit: Unit, project: int, kind: Kind) -> list[tuple[int, Any]]:
         """See the port."""

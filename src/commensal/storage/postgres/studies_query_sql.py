@@ -15,7 +15,7 @@ from commensal.core.names import parse_accession
 from commensal.core.search_words import fold
 from commensal.storage.postgres.file_query_sql import fixed_text, like, regex
 
-__all__ = ["NUMBER_SQL", "Parameter", "Row", "Special", "accession_is", "condition", "name_is"]
+__all__ = ["NUMBER_SQL", "Parameter", "Row", "Special", "accession_is", "condition", "name_is", "text_is"]
 
 Parameter = Callable[[object], str]
 #: What compares a key of its own: from the value (fixed, else None) and a way to give parameters; None: not special.
@@ -41,6 +41,16 @@ def name_is(alias: str) -> Callable[[str, Parameter], str]:
     def compare(value: str, parameter: Parameter) -> str:
         folded, exact = parameter(fold_name(value)), parameter(value)
         return f"({alias}.sid_folded = {folded}::text and {alias}.submitter_id = {exact}::text)"
+
+    return compare
+
+
+def text_is(column: str) -> Callable[[str, Parameter], str]:
+    """Return the comparison with a text that is never null, spared the way through jsonb."""
+
+    def compare(value: str, parameter: Parameter) -> str:
+        wanted = sorted({value, canonical_number(value) or value})
+        return f"({column} = any({parameter(wanted)}::text[]))"
 
     return compare
 

@@ -225,6 +225,17 @@ class PgUndelete:
                 "and m.project = d.seq and not exists (select from files f where f.uuid = m.object)",
                 old,
             )
+            await own.run(
+                "delete from work_orders w using (select seq from deleted_records where deletion = any($1::bigint[]) "
+                "union all select seq from deleted_projects where deletion = any($1::bigint[])) d "
+                "where w.target = d.seq",
+                old,
+            )
+            await own.run(
+                "delete from buckets b using deleted_programs d where d.deletion = any($1::bigint[]) "
+                "and b.program = d.seq",
+                old,
+            )
             for table in ("records", *reversed(TABLES)):
                 await own.run(f"delete from deleted_{table} where deletion = any($1::bigint[])", old)  # noqa: S608
             await own.run("update deletions set purged = $2 where id = any($1::bigint[])", old, at)

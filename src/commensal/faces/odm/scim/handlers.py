@@ -184,11 +184,11 @@ def _email(body: Mapping[str, Any]) -> str:
 async def create_user(request: Request) -> Respond:
     """Add an account, or change the one with this address; site admins."""
     body = await _body(request)
-    external = body.get("externalId")
+    external, name = body.get("externalId"), body.get("displayName")
     found = await request.services.scim.save_user(
         request.principal,
         _email(body),
-        name=word(body.get("displayName", ""), "displayName"),
+        name=None if name is None else word(name, "displayName"),
         external_id=None if external is None else word(external, "externalId"),
         active=truth(body.get("active", True), "active"),
     )

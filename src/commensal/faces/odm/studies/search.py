@@ -19,6 +19,8 @@ from commensal.faces.odm.wire import plain
 __all__ = ["search_studies"]
 
 _MOST = 1000
+#: Most filters of one search; each is looked for in every study.
+_FILTERS = 100
 _OWN = (ACCESSION, NAME, "commensal:uuid", "commensal:project")
 
 
@@ -54,6 +56,8 @@ def _chosen(text: str | None) -> tuple[str, str]:
 
 def _nodes(filters: list[_Filter]) -> tuple[Node, ...]:
     """Return what must hold: options of one attribute are alternatives, those of different ones are all needed."""
+    if len(filters) > _FILTERS:
+        raise Malformed(f"At most {_FILTERS} filters are taken.", field="filters")
     texts = [one for one in filters if one.type == "FULL_TEXT"]
     if len(texts) > 1:
         raise Malformed("Only one filter of the type FULL_TEXT may be sent.", field="filters")

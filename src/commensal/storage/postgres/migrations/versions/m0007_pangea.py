@@ -22,6 +22,19 @@ STATEMENTS: list[str] = [
         hidden boolean not null default false,
         described_by bigint)""",
     "create index result_settings_private on result_settings (record) where private",
+    # What is linked to a private record, by any door, is private.
+    """create function links_private() returns trigger language plpgsql as $$ begin
+        if exists (select from result_settings where private) then
+            with recursive below (record) as (
+                select m.src from made m join result_settings x on x.record = m.dst where x.private
+                union select m.src from made m join below b on m.dst = b.record)
+            insert into result_settings (record, private) select record, true from below
+            on conflict (record) do update set private = true;
+        end if;
+        return null;
+    end $$""",
+    """create trigger links_private after insert on links referencing new table as made
+        for each statement execute function links_private()""",
     # Results of a project or of a sample by module; no other record has the property.
     "create index records_module on records (project, lower(props->>'module')) where props ? 'module'",
     # ``target`` is the number of a record, project, collection or catalog object: numbers are unique over all of them.
