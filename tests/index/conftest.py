@@ -106,7 +106,7 @@ class Commons:
         return answer.json()["uuid"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def commons(admin_dsn: str) -> Iterator[Commons]:
     base, name = make_data_base(), f"commensal_index_{uuid.uuid4().hex[:10]}"
     running = None
