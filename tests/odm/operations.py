@@ -46,7 +46,8 @@ with client(Genestack_API_Token=api_token) as api_client:
     seen["list"] = [one["genestack:accession"] for one in page.data]
     second = api.get_files_metadata_as_user(page_limit=2, page_offset=1)
     seen["second"] = [one["genestack:accession"] for one in second.data]
-    seen["filter"] = [o["genestack:name"] for o in api.get_files_metadata_as_user(filter='"genestack:name"=a*.zip').data]
+    zipped = api.get_files_metadata_as_user(filter='"genestack:name"=arch*.zip')
+    seen["filter"] = [one["genestack:name"] for one in zipped.data]
     seen["query"] = [o["genestack:name"] for o in api.get_files_metadata_as_user(query="seurat_clusters").data]
     seen["with contents"] = sum("contents" in one for one in api.get_files_metadata_as_user(include_contents=True).data)
     for id in accessions.split(","):
