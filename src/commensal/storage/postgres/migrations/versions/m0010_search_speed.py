@@ -21,7 +21,8 @@ _COLUMNS = "file, key, value, project, least, most"
 #: From rows (file, project, key, low, high).
 _ENDS = """select file, key, value, project, value = low, value = high from ends
             cross join lateral unnest(case when low = high then array[low] else array[low, high] end) value"""
-#: The function as it was, but for its last statement.
+#: The function as it was, but for its last statement. (0003 keeps words of equal numbers apart, 61 and 61.0, since
+#: after it first landed: databases that are older get that from here.)
 _REFRESH = next(one for one in m0003_file_search.STATEMENTS if one.startswith("create function file_search_refresh"))
 _KEPT = _REFRESH.partition("insert into file_numbers")[0].replace("create function", "create or replace function")
 _NUMBER = m0003_file_search._NUMBER  # noqa: SLF001 - a part of that function
