@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 
 from commensal.core.digesting import Digesting, digested
 from commensal.core.finishing import to_its_end
-from commensal.core.principals import Principal
+from commensal.core.principals import Door, Principal, PrincipalKind
 from commensal.core.projects import Project
 from commensal.core.uploads import Upload, UploadState
-from commensal.errors import CommensalError, NoSpace, StateConflict
+from commensal.errors import CommensalError, NoSpace, StateConflict, Unavailable
 from commensal.services.uploads import ENDED_TEXT, OPEN_FOR, Uploads
 from commensal.storage.ports.blobs import Stored
 
@@ -24,6 +24,8 @@ __all__ = ["GrowingUploads"]
 #: A request that sends is heard of so often; when it was not for LOST, another one may take over.
 BEAT = 1.0
 LOST = timedelta(seconds=6)
+_LOST_AT_ONCE = 50
+_SYSTEM = Principal(kind=PrincipalKind.SYSTEM, door=Door.SYSTEM)
 #: How long a request waits for the one before it to stop.
 WAIT = 10.0
 _LOOK = 0.1
@@ -99,11 +101,26 @@ class GrowingUploads(Uploads):
         writer = await self._take(uuid)
         try:
             end = await self._send(upload, writer, start, chunks, check)
+            if end == upload.size:  # before leaving: who is killed in between counts as lost, and is looked after
+                upload = await self.complete(principal, uuid)
         finally:
             await to_its_end(self._leave(uuid, writer))
-        if end == upload.size:
-            upload = await self.complete(principal, uuid)
         return upload, end
+
+    async def look_after_lost(self) -> None:
+        """Complete what is whole of uploads whose last request was killed: its sender may not ask again."""
+        async with self._database.read() as unit:
+            lost = await self._store.lost(unit, self._now() - LOST, _LOST_AT_ONCE)
+        for upload in lost:
+            try:
+                if await self._blobs.grown(upload.handle) == upload.size:
+                    await self.complete(_SYSTEM, upload.uuid, wait=False)
+            except Unavailable:
+                return
+            except CommensalError:  # given up, or moved on, in this moment
+                continue
+            async with self._database.begin() as unit:
+                await self._store.leave_lost(unit, upload.uuid, self._now() - LOST)
 
     async def _take(self, uuid: UUID) -> UUID:
         """Become the only request that sends; one that still does, here or in another process, is stopped."""

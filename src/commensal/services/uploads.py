@@ -474,6 +474,9 @@ class Uploads:
             keep = await self._store.open_handles(unit)
         return await self._blobs.sweep(before, keep)
 
+    async def look_after_lost(self) -> None:
+        """Go on where a request was killed; there is nothing to do for uploads that come in whole requests."""
+
     async def run(self) -> None:
         """Verify and collect until cancelled; several processes may do it side by side."""
         last = 0.0
@@ -481,6 +484,7 @@ class Uploads:
         while True:
             if self._blobs.direct is not None:
                 await self.look_for_direct()
+            await self.look_after_lost()
             while await self.verify_next():
                 pass
             if loop.time() - last > _COLLECT_EVERY:

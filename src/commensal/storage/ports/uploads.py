@@ -84,6 +84,14 @@ class UploadStore(Protocol):
         """Say that a request still sends; returns False when it should stop."""
         ...
 
+    async def lost(self, unit: Unit, stale: datetime, limit: int) -> list[Upload]:
+        """Return open uploads whose request that sends was last heard of before ``stale``."""
+        ...
+
+    async def leave_lost(self, unit: Unit, uuid: UUID, stale: datetime) -> None:
+        """Let go of the request that sends, if it was last heard of before ``stale``."""
+        ...
+
     async def leave(self, unit: Unit, uuid: UUID, writer: UUID) -> None:
         """Let others send."""
         ...

@@ -235,6 +235,22 @@ class PgUploads:
         )
         return row is not None and not row["wanted"]
 
+    async def lost(self, unit: Unit, stale: datetime, limit: int) -> list[Upload]:
+        """See ``ports.uploads.UploadStore``."""
+        rows = await pg(unit).rows(
+            f"select {_COLUMNS} from uploads where writer is not null and beat < $1 and state = 'uploading' "  # noqa: S608
+            "order by beat limit $2",
+            stale,
+            limit,
+        )
+        return [_upload(row) for row in rows]
+
+    async def leave_lost(self, unit: Unit, uuid: UUID, stale: datetime) -> None:
+        """See ``ports.uploads.UploadStore``."""
+        await pg(unit).run(
+            "update uploads set writer = null, beat = null, wanted = false where uuid = $1 and beat < $2", uuid, stale
+        )
+
     async def leave(self, unit: Unit, uuid: UUID, writer: UUID) -> None:
         """See ``ports.uploads.UploadStore``."""
         await pg(unit).run(

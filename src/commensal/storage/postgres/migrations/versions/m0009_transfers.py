@@ -19,6 +19,7 @@ depends_on = None
 STATEMENTS: list[str] = [
     "alter table uploads add column growing boolean not null default false, add column meta text",
     "alter table uploads add column writer uuid, add column beat timestamptz",
+    "create index uploads_beat on uploads (beat) where writer is not null",
     "alter table uploads add column wanted boolean not null default false",
     "alter table uploads add column fills boolean not null default false",
 ]
