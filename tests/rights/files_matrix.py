@@ -92,6 +92,7 @@ EXEMPT.update(
         "GrowingUploads.parts": "behind a signed address",
         "GrowingUploads.verify_next": "for the job",
         "GrowingUploads.look_for_direct": "for the job",
+        "GrowingUploads.look_after_lost": "for the job",
         "GrowingUploads.collect": "for the job",
         "GrowingUploads.sweep": "for the job",
         "GrowingUploads.run": "for the job",
