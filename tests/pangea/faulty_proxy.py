@@ -110,10 +110,10 @@ class FaultyProxy:
                     return
                 body += piece
             time.sleep(self.pause)
-            self._pass(client, "\r\n".join([first, *lines]), body, self.rule(seen))
-        finally:
+        finally:  # before the answer, after which the client may send the next one at once
             with self._lock:
                 self._now -= seen.is_bytes
+        self._pass(client, "\r\n".join([first, *lines]), body, self.rule(seen))
 
     def _pass(self, client: socket.socket, head: str, body: bytes, fault: str | int) -> None:
         if fault in ("busy", "ended"):

@@ -96,8 +96,7 @@ def fetch(
     if cache:
         field._fetched_file = copy  # noqa: SLF001
     elif folder is not None:
-        weakref.finalize(field, shutil.rmtree, folder, ignore_errors=True)
-        field.__dict__.setdefault("_copies", []).append(copy)
+        field._copies.append(copy)  # noqa: SLF001 - goes with the field
     return str(target)
 
 

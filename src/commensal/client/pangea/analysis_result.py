@@ -6,6 +6,7 @@ Source: the document's ``AnalysisResult`` family; contract pangea.md a4, a6.
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Self
@@ -103,13 +104,7 @@ class AnalysisResult(RemoteObject):
 
     def _get(self) -> None:
         self.owner.idem()
-        blob = self.get_cached_blob()
-        if not blob:
-            blob = self.knex.get(self.nested_url(), url_options=self.inherited_url_options)
-            self.load_blob(blob)
-            self.cache_blob(blob)
-        else:
-            self.load_blob(blob)
+        self._take(self.nested_url(), self.inherited_url_options)
 
     def _sent(self) -> dict[str, Any]:
         state = {key: value for key, value in self._state("is_private").items() if value is not None}
@@ -123,9 +118,9 @@ class AnalysisResult(RemoteObject):
     def _save(self) -> None:
         self._refresh(self.knex.put(f"{self.canonical}/{self.uuid}", json=self._sent()))
 
+    @abstractmethod
     def field(self, field_name: str, data: Any = {}) -> AnalysisResultField:  # noqa: B006 as the document has it
         """Return a field of this result; the server is not asked."""
-        raise NotImplementedError
 
     def get_fields(self, cache: bool = True) -> Iterator[Any]:  # noqa: FBT001, FBT002 as the document has it
         """Yield all fields of this result, as the server has them now."""
@@ -207,13 +202,14 @@ class AnalysisResultField(RemoteObject):
         self.name = field_name
         self.stored_data: Any = deepcopy(data)
         self._fetched_file: _download.TemporaryCopy | None = None
+        self._copies: list[_download.TemporaryCopy] = []
 
     def __str__(self) -> str:
         return f"<Pangea::{type(self).__name__} {self.name} {self.uuid} />"
 
+    @abstractmethod
     def canon_url(self) -> str:
         """Return where fields of this kind are."""
-        raise NotImplementedError
 
     def nested_url(self) -> str:
         """Return the address by names."""

@@ -37,13 +37,7 @@ class Organization(RemoteObject):
         return f"ORG{self.name}"
 
     def _get(self) -> None:
-        blob = self.get_cached_blob()
-        if not blob:
-            blob = self.knex.get(self.nested_url(), url_options=self.inherited_url_options)
-            self.load_blob(blob)
-            self.cache_blob(blob)
-        else:
-            self.load_blob(blob)
+        self._take(self.nested_url(), self.inherited_url_options)
 
     def _create(self) -> None:
         self.load_blob(self.knex.post("organizations", json={"name": self.name}), allow_overwrite=True)

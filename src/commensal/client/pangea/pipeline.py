@@ -46,13 +46,7 @@ class Pipeline(RemoteObject):
         return f"PIPELINE{self.name}"
 
     def _get(self) -> None:
-        blob = self.get_cached_blob()
-        if not blob:
-            blob = self.knex.get(f"pipelines/name/{self.name}")
-            self.load_blob(blob)
-            self.cache_blob(blob)
-        else:
-            self.load_blob(blob)
+        self._take(f"pipelines/name/{self.name}")
 
     def _create(self) -> None:
         sent = {key: getattr(self, key) for key in ("name", "description", "long_description")}
@@ -130,13 +124,7 @@ class PipelineModule(RemoteObject):
 
     def _get(self) -> None:
         self.pip.idem()
-        blob = self.get_cached_blob()
-        if not blob:
-            blob = self.knex.get(f"pipelines/{self.pip.uuid}/modules/{self.name}/{self.version}")
-            self.load_blob(blob)
-            self.cache_blob(blob)
-        else:
-            self.load_blob(blob)
+        self._take(f"pipelines/{self.pip.uuid}/modules/{self.name}/{self.version}")
 
     def _create(self) -> None:
         self.pip.idem()

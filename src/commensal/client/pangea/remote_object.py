@@ -6,6 +6,7 @@ Source: the document's ``RemoteObject``; contract pangea.md a3.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,7 +21,7 @@ __all__ = ["RemoteObject", "RemoteObjectError", "RemoteObjectOverwriteError"]
 _OWN = frozenset({"_already_fetched", "_modified", "_deleted", "_loaded"})
 
 
-class RemoteObject:
+class RemoteObject(ABC):
     """An object that may exist on the server.
 
     Setting one of ``remote_fields`` marks it as modified, and so does a change inside of a dict or list of one; only
@@ -56,22 +57,25 @@ class RemoteObject:
 
     # --- what kinds of objects say of themselves
 
+    @abstractmethod
     def pre_hash(self) -> str:
         """Return what tells this object from all others of its server."""
-        raise NotImplementedError
 
+    @abstractmethod
     def nested_url(self) -> str:
         """Return the address of this object by the names on the way to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _get(self) -> None:
-        raise NotImplementedError
+        """Fetch it, and what it hangs on."""
 
+    @abstractmethod
     def _create(self) -> None:
-        raise NotImplementedError
+        """Create it, and what it hangs on."""
 
+    @abstractmethod
     def _save(self) -> None:
-        raise NotImplementedError
+        """Send what was changed."""
 
     # --- the cache
 
@@ -93,6 +97,16 @@ class RemoteObject:
         parent = getattr(self, self.parent_field) if self.parent_field else None
         above = parent.inherited_url_options if isinstance(parent, RemoteObject) else {}
         return {**above, **self.url_options}
+
+    def _take(self, url: str, url_options: Mapping[str, Any] | None = None) -> None:
+        """Load what is remembered of this object, or else what the server has at an address."""
+        blob = self.get_cached_blob()
+        if blob:
+            self.load_blob(blob)
+            return
+        blob = self.knex.get(url, url_options=url_options)
+        self.load_blob(blob)
+        self.cache_blob(blob)
 
     # --- between here and there
 

@@ -78,13 +78,7 @@ class SampleGroup(RemoteObject):
 
     def _get(self) -> None:
         self.org.idem()
-        blob = self.get_cached_blob()
-        if not blob:
-            blob = self.knex.get(self.nested_url(), url_options=self.inherited_url_options)
-            self.load_blob(blob)
-            self.cache_blob(blob)
-        else:
-            self.load_blob(blob)
+        self._take(self.nested_url(), self.inherited_url_options)
 
     def _create(self) -> None:
         self.org.idem()

@@ -43,13 +43,7 @@ class Tag(RemoteObject):
         return f"TAG{self.name}"
 
     def _get(self) -> None:
-        blob = self.get_cached_blob()
-        if not blob:
-            blob = self.knex.get(f"contrib/tags/name/{self.name}")
-            self.load_blob(blob)
-            self.cache_blob(blob)
-        else:
-            self.load_blob(blob)
+        self._take(f"contrib/tags/name/{self.name}")
 
     def _create(self) -> None:
         sent = {"name": self.name, "payload": self.payload}
